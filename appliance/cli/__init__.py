@@ -1,0 +1,36 @@
+"""The command line, and the only composition root: one command group a module.
+
+Every command prints data on standard output and everything else on standard
+error; ``--json`` where it prints data. Exit codes: 0 done, 1 a failure without
+a better code, 2 wrong usage, others by the error's class (``sysexits.h``).
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from appliance.cli import version
+from appliance.errors import ApplianceError
+
+app = typer.Typer(
+    name="appliance",
+    help="The on-premise inference appliance: a fine-tuned Llama that never lets a student's words leave the building.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("version")(version.show)
+
+
+def main() -> None:
+    """Run one command; a failure we know is one line with its remedy, never a traceback."""
+    try:
+        app()
+    except ApplianceError as err:
+        sys.stderr.write(f"error: {err}\n")
+        sys.exit(err.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,366 @@
+"""Every failure a person or an app can meet: key, message, remedy, HTTP status.
+
+``key`` is the machine-readable name (the ``code`` of an OpenAI error body),
+``type`` the OpenAI error type that SDKs map to exception classes. Messages are
+made of our own words and of values we vouch for: never of a client's input,
+an engine's internal text, a path or a traceback.
+
+Source of the HTTP codes: the OpenAI API reference, "Error codes".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class ApplianceError(Exception):
+    """Base of all failures that are shown to somebody.
+
+    Args:
+        message: what happened, one sentence; the class default if empty.
+        remedy: what the reader can do, one sentence; the class default if empty.
+        param: name of the request field at fault, for HTTP errors.
+        headers: extra response headers, for HTTP errors.
+    """
+
+    key: ClassVar[str] = "internal_error"
+    type: ClassVar[str] = "server_error"
+    status: ClassVar[int] = 500
+    message: str = "The appliance failed to handle this."
+    remedy: str = "Try again; if it happens again, tell the appliance's operator the request id."
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        remedy: str = "",
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.message = message or type(self).message
+        self.remedy = remedy or type(self).remedy
+        self.param = param
+        self.headers: dict[str, str] = dict(headers or {})
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+
+# --- What a client sent -----------------------------------------------------------------------
+
+
+class InvalidRequest(ApplianceError):
+    """The body does not fit the schema, or names a field that is refused."""
+
+    key = "invalid_request"
+    type = "invalid_request_error"
+    status = 400
+    message = "The request is not valid."
+    remedy = "Compare it with the OpenAI API reference and docs/api.md."
+
+
+class BadJson(InvalidRequest):
+    """The body is not a JSON object."""
+
+    key = "invalid_json"
+    message = "The request body is not valid JSON."
+    remedy = "Send one JSON object with Content-Type: application/json."
+
+
+class RefusedField(InvalidRequest):
+    """A field that exists in some API but that this appliance refuses, with the reason."""
+
+    key = "refused_field"
+    message = "A field of the request is refused here."
+    remedy = "Leave it out."
+
+
+class ContextLengthExceeded(InvalidRequest):
+    """Prompt and completion do not fit the model's context together."""
+
+    key = "context_length_exceeded"
+    message = "The prompt and the completion together are longer than the model's context."
+    remedy = "Shorten the messages or lower max_completion_tokens."
+
+
+class MissingKey(ApplianceError):
+    """No usable Authorization header."""
+
+    key = "missing_api_key"
+    type = "authentication_error"
+    status = 401
+    message = "No API key was sent."
+    remedy = "Send the header Authorization: Bearer <key>; `appliance keys create` makes one."
+
+
+class InvalidKey(ApplianceError):
+    """The key is unknown, revoked or expired. All three look the same to the caller."""
+
+    key = "invalid_api_key"
+    type = "authentication_error"
+    status = 401
+    message = "The API key is not valid."
+    remedy = "Check the key, or have one made with `appliance keys create`."
+
+
+class PermissionDenied(ApplianceError):
+    """The key is good but not for this."""
+
+    key = "permission_denied"
+    type = "permission_error"
+    status = 403
+    message = "This API key may not do that."
+    remedy = "Ask the appliance's operator to widen the key's permissions."
+
+
+class ModelNotFound(ApplianceError):
+    """The model's name is neither the active model nor an alias of it."""
+
+    key = "model_not_found"
+    type = "invalid_request_error"
+    status = 404
+    message = "The requested model is not served here."
+    remedy = "GET /v1/models lists the names that are."
+
+
+class RouteNotFound(ApplianceError):
+    """The path is not on the allowlist of routes."""
+
+    key = "unknown_url"
+    type = "invalid_request_error"
+    status = 404
+    message = "There is no such route."
+    remedy = "docs/api.md lists the routes; the base_url ends in /v1."
+
+
+class MethodNotAllowed(ApplianceError):
+    """The path exists, with another method."""
+
+    key = "method_not_allowed"
+    type = "invalid_request_error"
+    status = 405
+    message = "This route does not take that method."
+    remedy = "The Allow header names the methods it takes."
+
+
+class RequestTimeout(ApplianceError):
+    """The client did not send the whole body in time."""
+
+    key = "request_timeout"
+    type = "invalid_request_error"
+    status = 408
+    message = "The request body did not arrive in time."
+    remedy = "Send it again in one go."
+
+
+class PayloadTooLarge(ApplianceError):
+    """Body or headers over the cap."""
+
+    key = "payload_too_large"
+    type = "invalid_request_error"
+    status = 413
+    message = "The request is too large."
+    remedy = "Send less text, or raise gateway.max_body_bytes."
+
+
+class HeadersTooLarge(ApplianceError):
+    """Header block over the cap."""
+
+    key = "headers_too_large"
+    type = "invalid_request_error"
+    status = 431
+    message = "The request's headers are too large."
+    remedy = "Send fewer or shorter headers."
+
+
+class UntrustedHost(ApplianceError):
+    """The Host header is not one the appliance answers to."""
+
+    key = "untrusted_host"
+    type = "invalid_request_error"
+    status = 421
+    message = "This appliance does not answer to that host name."
+    remedy = "Use a name listed in gateway.allowed_hosts, or add it there."
+
+
+class RateLimited(ApplianceError):
+    """A limit of the key or of the box is reached; waiting helps."""
+
+    key = "rate_limit_exceeded"
+    type = "rate_limit_error"
+    status = 429
+    message = "Too many requests."
+    remedy = "Wait as long as the retry-after header says."
+
+
+class QuotaExceeded(ApplianceError):
+    """A quota of the key is used up; retrying soon does not help."""
+
+    key = "insufficient_quota"
+    type = "insufficient_quota"
+    status = 429
+    message = "The key's token quota for today is used up."
+    remedy = "Wait for the next day, or ask the appliance's operator to raise the quota."
+
+
+# --- The engine -------------------------------------------------------------------------------
+
+
+class EngineUnavailable(ApplianceError):
+    """The engine is starting, restarting or gone; nothing was generated."""
+
+    key = "engine_unavailable"
+    type = "server_error"
+    status = 503
+    message = "The model is not ready."
+    remedy = "Try again in a few seconds; GET /health/ready says when."
+
+
+class EngineFailed(ApplianceError):
+    """The engine accepted the request and then failed."""
+
+    key = "engine_failed"
+    type = "server_error"
+    status = 502
+    message = "The model failed while it answered."
+    remedy = "Send the request again."
+
+
+class EngineTimeout(ApplianceError):
+    """The engine did not answer before the deadline."""
+
+    key = "engine_timeout"
+    type = "server_error"
+    status = 504
+    message = "The model did not answer in time."
+    remedy = "Send the request again, or ask for fewer tokens."
+
+
+# --- The operator's side ----------------------------------------------------------------------
+
+
+class OperatorError(ApplianceError):
+    """Base of what stops a command on the box; printed as one line, never a traceback."""
+
+    key = "operator_error"
+    message = "The command could not do its work."
+    remedy = "See docs/operations.md."
+
+
+class SettingsInvalid(OperatorError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+    key = "settings_invalid"
+    message = "The settings are not valid."
+    remedy = "docs/settings.md lists every setting with its type and range."
+    exit_code = 78  # EX_CONFIG
+
+
+class StateUnusable(OperatorError):
+    """The state directory cannot be created, read or written."""
+
+    key = "state_unusable"
+    message = "The state directory cannot be used."
+    remedy = "Give this user write permission on it, or choose another with APPLIANCE_STATE_DIR."
+    exit_code = 73  # EX_CANTCREAT
+
+
+class PortTaken(OperatorError):
+    """Another process listens on the port already."""
+
+    key = "port_taken"
+    message = "The port is taken by another process."
+    remedy = "Stop that process, or choose another port with APPLIANCE_GATEWAY__PORT."
+    exit_code = 69  # EX_UNAVAILABLE
+
+
+class AlreadyRunning(OperatorError):
+    """An engine already answers on the socket."""
+
+    key = "already_running"
+    message = "An engine already listens on this socket."
+    remedy = "Stop it first, or use another APPLIANCE_STATE_DIR."
+    exit_code = 69
+
+
+class NotEnoughMemory(OperatorError):
+    """The host's or the GPU's memory is too small for the model."""
+
+    key = "not_enough_memory"
+    message = "There is not enough free memory for the model."
+    remedy = "Close other programs or use a smaller model."
+    exit_code = 69
+
+
+class NotEnoughDisk(OperatorError):
+    """The file system is too full for what is to be written."""
+
+    key = "not_enough_disk"
+    message = "There is not enough free disk space."
+    remedy = "Free some space, or choose another place with APPLIANCE_STATE_DIR."
+    exit_code = 69
+
+
+class DownloadFailed(OperatorError):
+    """A package could not be fetched; what arrived is kept."""
+
+    key = "download_failed"
+    message = "The download failed."
+    remedy = "Check the connection to the package index and run the same command again; it goes on where it stopped."
+    exit_code = 69
+
+
+class DigestMismatch(OperatorError):
+    """A file's SHA-256 is not the one that is pinned."""
+
+    key = "digest_mismatch"
+    message = "A file is not the one that was pinned."
+    remedy = "It was deleted; run the same command again. If it happens twice, do not use that source."
+    exit_code = 65  # EX_DATAERR
+
+
+class ModelUnusable(OperatorError):
+    """The model directory is missing, incomplete or holds something that is refused."""
+
+    key = "model_unusable"
+    message = "The model directory cannot be used."
+    remedy = "Run `appliance demo` to prepare the embedded model, or install a bundle."
+    exit_code = 65
+
+
+class HardwareMissing(OperatorError):
+    """The settings ask for hardware that this machine does not show."""
+
+    key = "hardware_missing"
+    message = "No usable GPU was found."
+    remedy = "Check the driver with nvidia-smi; to run on the CPU on purpose set APPLIANCE_ENGINE__DEVICE=cpu."
+    exit_code = 69
+
+
+class EngineMissing(OperatorError):
+    """vLLM is not installed beside this command."""
+
+    key = "engine_missing"
+    message = "vLLM is not installed in this environment."
+    remedy = "Install the engine-cpu or the engine-gpu lock (deploy/locks/)."
+    exit_code = 69
+
+
+class EngineStartFailed(OperatorError):
+    """The engine did not come up."""
+
+    key = "engine_start_failed"
+    message = "The engine did not start."
+    remedy = "Its log has the reason: journalctl -u appliance-engine, or the engine.log the demo names."
+    exit_code = 70  # EX_SOFTWARE
+
+
+class KeyStoreError(OperatorError):
+    """The key database refuses what was asked."""
+
+    key = "key_store_error"
+    message = "The key could not be changed."
+    remedy = "`appliance keys list` shows the keys there are."

@@ -1,0 +1,1 @@
+"""GPU telemetry for Prometheus, read through NVML and nothing else."""

@@ -1,0 +1,311 @@
+"""The settings: one typed, frozen tree, read from file and environment.
+
+Later wins: the defaults here, then ``appliance.toml``, then environment
+variables (prefix ``APPLIANCE_``, nesting ``__``: ``gateway.port`` in the file
+is ``APPLIANCE_GATEWAY__PORT``). Names carry their unit. This is the only module
+that reads the environment. Every field's description is its documentation;
+``docs/settings.md`` is made from them and held to them by a test.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from appliance.errors import SettingsInvalid
+
+PREFIX = "APPLIANCE_"
+FILE_VARIABLE = "APPLIANCE_SETTINGS_FILE"
+SYSTEM_FILE = Path("/etc/appliance/appliance.toml")
+# sun_path of a Unix socket address holds 108 bytes with its final zero (unix(7)).
+MAX_SOCKET_PATH_BYTES = 107
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GatewaySettings(_Section):
+    """The OpenAI-compatible listener and its admin listener."""
+
+    host: str = Field("127.0.0.1", description="Address the public listener binds to.")
+    port: int = Field(8080, ge=1, le=65535, description="Port of the public listener.")
+    admin_host: str = Field(
+        "127.0.0.1", description="Address of the admin listener; keep it on loopback or the admin network."
+    )
+    admin_port: int = Field(
+        8081, ge=1, le=65535, description="Port of the admin listener (metrics, console, admin API)."
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        ("*",),
+        description="Host names the appliance answers to, without port; `*` for any. Others get 421.",
+    )
+    aliases: dict[str, str] = Field(
+        default_factory=lambda: dict.fromkeys(
+            ("gpt-3.5-turbo", "gpt-4", "gpt-4-turbo", "gpt-4o", "gpt-4o-mini", "gpt-4.1"), ""
+        ),
+        description="Model names that apps may use, each mapped to a served model; an empty value means the active one.",
+    )
+    max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body; beyond it 413.")
+    max_header_bytes: int = Field(16_384, ge=1024, description="Largest header block; beyond it 431.")
+    max_messages: int = Field(256, ge=1, description="Most messages in one chat request.")
+    max_prompts: int = Field(64, ge=1, description="Most prompts in one completions request.")
+    max_choices: int = Field(8, ge=1, description="Largest `n` of one request.")
+    max_output_tokens: int = Field(8192, ge=1, description="Largest `max_tokens` of one request.")
+    max_schema_bytes: int = Field(32_768, ge=64, description="Largest JSON schema of a request, as JSON text.")
+    max_schema_depth: int = Field(16, ge=1, description="Deepest nesting of a JSON schema.")
+    max_schema_properties: int = Field(256, ge=1, description="Most properties in a JSON schema, all levels together.")
+    max_tools: int = Field(64, ge=1, description="Most tools in one request.")
+    max_connections: int = Field(
+        1024, ge=1, description="Most requests held at once; further ones get 503 with Retry-After at once."
+    )
+    body_timeout_seconds: float = Field(30.0, gt=0, description="Longest wait for a request body to arrive.")
+    engine_connect_timeout_seconds: float = Field(2.0, gt=0, description="Longest wait for the engine's socket.")
+    engine_first_byte_timeout_seconds: float = Field(
+        300.0, gt=0, description="Longest wait for the first byte of the engine's answer."
+    )
+    engine_idle_timeout_seconds: float = Field(
+        60.0, gt=0, description="Longest silence of the engine within an answer that has begun."
+    )
+    probe_interval_seconds: float = Field(
+        5.0, gt=0, description="How often the gateway asks an idle engine for one token."
+    )
+    probe_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for that token.")
+    ready_window_seconds: float = Field(
+        15.0, gt=0, description="How long after the last real generation /health/ready stays 200."
+    )
+    shutdown_grace_seconds: float = Field(
+        20.0, ge=0, description="How long running answers may finish after a stop signal."
+    )
+
+
+class EngineSettings(_Section):
+    """vLLM and the process that watches it."""
+
+    socket_path: Path | None = Field(
+        None, description="The engine's Unix socket; by default `<state_dir>/run/engine.sock`."
+    )
+    model_dir: Path | None = Field(
+        None, description="Directory of the model to serve; by default `<state_dir>/active`."
+    )
+    served_model_name: str | None = Field(
+        None, description="Name the engine answers to; by default the one the model directory states."
+    )
+    device: Literal["auto", "cuda", "cpu"] = Field(
+        "auto",
+        description="`auto` takes the GPU and refuses a machine whose NVIDIA hardware or driver is there but unusable; "
+        "`cuda` refuses a machine without a GPU; `cpu` is the CPU on purpose.",
+    )
+    profile: str = Field("auto", description="Hardware profile by name; `auto` chooses by the hardware found.")
+    max_model_len_tokens: int | None = Field(
+        None, ge=64, description="Context length; by default the profile's, capped by the model's."
+    )
+    kv_cache_bytes: int | None = Field(
+        None, ge=67_108_864, description="Memory for the KV cache on the CPU; by default the profile's."
+    )
+    startup_timeout_seconds: float = Field(
+        900.0, gt=0, description="Longest time from start to the first generated token."
+    )
+    probe_interval_seconds: float = Field(5.0, gt=0, description="How often the supervisor asks for one token.")
+    probe_timeout_seconds: float = Field(
+        10.0, gt=0, description="Longest wait for that token while the engine makes no other progress."
+    )
+    shutdown_grace_seconds: float = Field(
+        15.0, ge=0, description="How long the engine may take to stop before it is killed."
+    )
+    restart_backoff_seconds: float = Field(1.0, gt=0, description="Wait before the first restart; doubles each time.")
+    restart_backoff_max_seconds: float = Field(60.0, gt=0, description="Longest wait before a restart.")
+
+
+class ExporterSettings(_Section):
+    """The GPU exporter."""
+
+    host: str = Field("127.0.0.1", description="Address the exporter binds to.")
+    port: int = Field(9400, ge=1, le=65535, description="Port of the exporter.")
+
+
+class LogSettings(_Section):
+    """The log: structure only, never content or keys."""
+
+    format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto` is readable on a terminal and JSON lines elsewhere (a service manager, a file)."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level written.")
+
+
+class Settings(BaseSettings):
+    """The whole tree. Make one with :func:`load`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid", case_sensitive=False
+    )
+
+    state_dir: Path = Field(
+        Path("/var/lib/appliance"), description="Directory of everything the appliance keeps: keys, usage, models."
+    )
+    gateway: GatewaySettings = GatewaySettings()
+    engine: EngineSettings = EngineSettings()
+    exporter: ExporterSettings = ExporterSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over file: what is passed to the constructor is the file's content."""
+        return env_settings, init_settings
+
+    @property
+    def socket_path(self) -> Path:
+        """The engine's Unix socket, absolute."""
+        return (self.engine.socket_path or self.state_dir / "run" / "engine.sock").absolute()
+
+    @property
+    def model_dir(self) -> Path:
+        """Directory of the model to serve, absolute."""
+        return (self.engine.model_dir or self.state_dir / "active").absolute()
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file of keys, usage and audit."""
+        return self.state_dir.absolute() / "appliance.sqlite3"
+
+
+def load(file: Path | None = None, state_dir: Path | None = None) -> Settings:
+    """Read the settings of this process.
+
+    Args:
+        file: settings file; by default ``$APPLIANCE_SETTINGS_FILE``, else
+            ``/etc/appliance/appliance.toml`` if it exists.
+        state_dir: overrides ``state_dir`` of file and environment (a command-line option).
+
+    Raises:
+        SettingsInvalid: an unknown name, a wrong type or range, or an unreadable file.
+    """
+    _refuse_unknown_variables(os.environ)
+    values = _read_file(file or _default_file())
+    try:
+        settings = Settings(**values)
+        if state_dir is not None:
+            settings = settings.model_copy(update={"state_dir": state_dir.absolute()})
+    except ValidationError as err:
+        raise SettingsInvalid(_first_problem(err)) from None
+    if len(bytes(settings.socket_path)) > MAX_SOCKET_PATH_BYTES:
+        raise SettingsInvalid(
+            f"The engine's socket path is longer than {MAX_SOCKET_PATH_BYTES} bytes, the limit of a Unix socket.",
+            remedy="Choose a shorter state directory, or set APPLIANCE_ENGINE__SOCKET_PATH.",
+        )
+    return settings
+
+
+def child_environment(settings: Settings, names: tuple[str, ...]) -> dict[str, str]:
+    """The few inherited variables a child process may see, by name; nothing else passes.
+
+    Args:
+        settings: the tree; its non-default state directory is passed on.
+        names: inherited variables to keep where they are set (``PATH``, ``LANG`` …).
+    """
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    return {**kept, f"{PREFIX}STATE_DIR": str(settings.state_dir.absolute())}
+
+
+def notify_socket() -> str | None:
+    """Address of systemd's notification socket (sd_notify(3)), if a service manager gave one."""
+    return os.environ.get("NOTIFY_SOCKET") or None
+
+
+def describe(section: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Yield ``(name in file, environment variable, default, description)`` of every setting."""
+    for name, field in section.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from describe(inner, f"{prefix}{name}.")
+            continue
+        dotted = f"{prefix}{name}"
+        default = field.get_default(call_default_factory=True)
+        yield dotted, PREFIX + dotted.replace(".", "__").upper(), _shown(default), field.description or ""
+
+
+def _shown(default: Any) -> str:
+    if default is None:
+        return "—"
+    if isinstance(default, dict):
+        return ", ".join(default)
+    if isinstance(default, tuple):
+        return ", ".join(str(item) for item in default)
+    return str(default)
+
+
+def _default_file() -> Path | None:
+    named = os.environ.get(FILE_VARIABLE)
+    if named:
+        return Path(named)
+    return SYSTEM_FILE if SYSTEM_FILE.is_file() else None
+
+
+def _read_file(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise SettingsInvalid(
+            f"The settings file {file} cannot be read: {err.strerror}.",
+            remedy=f"Create it, or unset {FILE_VARIABLE}.",
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise SettingsInvalid(f"The settings file {file} is not valid TOML: {err}.") from None
+
+
+def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
+    """A misspelt variable would otherwise be ignored in silence."""
+    known = {variable for _, variable, _, _ in describe()} | {FILE_VARIABLE}
+    sections = tuple(f"{PREFIX}{name.upper()}__" for name in Settings.model_fields)
+    for name in environ:
+        upper = name.upper()
+        if not upper.startswith(PREFIX) or upper in known:
+            continue
+        if any(upper.startswith(f"{variable}__") for variable in known):
+            continue  # an entry of a table, as in APPLIANCE_GATEWAY__ALIASES__GPT_4
+        close = difflib.get_close_matches(upper, known, n=1)
+        hint = f"Did you mean {close[0]}?" if close else "docs/settings.md lists every setting."
+        scope = "a setting" if upper.startswith(sections) else "known"
+        raise SettingsInvalid(f"The environment variable {name} is not {scope}.", remedy=hint)
+
+
+def _first_problem(err: ValidationError) -> str:
+    problem = err.errors(include_url=False, include_context=False)[0]
+    name = ".".join(str(part) for part in problem["loc"]) or "settings"
+    if problem["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(name, [dotted for dotted, *_ in describe()], n=1)
+        return f"There is no setting {name}." + (f" Did you mean {close[0]}?" if close else "")
+    return f"The setting {name} is not valid: {problem['msg']}."
+
+
+__all__ = [
+    "EngineSettings",
+    "ExporterSettings",
+    "GatewaySettings",
+    "LogSettings",
+    "Settings",
+    "child_environment",
+    "describe",
+    "load",
+    "notify_socket",
+]
