@@ -117,7 +117,7 @@ class EngineSettings(_Section):
     startup_timeout_seconds: float = Field(
         900.0, gt=0, description="Longest time from start to the first generated token."
     )
-    probe_interval_seconds: float = Field(5.0, gt=0, description="How often the supervisor asks for one token.")
+    probe_interval_seconds: float = Field(4.0, gt=0, description="How often the supervisor asks for one token.")
     probe_timeout_seconds: float = Field(
         10.0, gt=0, description="Longest wait for that token while the engine makes no other progress."
     )
