@@ -1,0 +1,34 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.settings import PREFIX
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests run on asyncio, the only event loop the appliance uses."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of whoever runs the tests are not the tests' settings."""
+    for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def state_dir() -> Iterator[Path]:
+    """An empty state directory with a path short enough for Unix sockets (107 bytes)."""
+    path = Path(tempfile.mkdtemp(prefix="appl-", dir="/tmp"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
