@@ -331,6 +331,33 @@ class ModelUnusable(OperatorError):
     exit_code = 65
 
 
+class RecipeInvalid(OperatorError):
+    """A model's recipe is missing or not of the right form."""
+
+    key = "recipe_invalid"
+    message = "The model's recipe cannot be used."
+    remedy = "Run the command in a checkout of the repository, or restore models/ from it."
+    exit_code = 78
+
+
+class ConversionFailed(OperatorError):
+    """The published weights could not be turned into the form the engine loads."""
+
+    key = "conversion_failed"
+    message = "The model could not be converted."
+    remedy = "Run the same command again; prepare.log in the state directory's log folder has the reason."
+    exit_code = 70  # EX_SOFTWARE
+
+
+class PythonTooOld(OperatorError):
+    """The interpreter is older than the code needs."""
+
+    key = "python_too_old"
+    message = "The appliance needs a newer Python."
+    remedy = "Install Python 3.11 or later and make the environment anew with it."
+    exit_code = 69
+
+
 class HardwareMissing(OperatorError):
     """The settings ask for hardware that this machine does not show."""
 
@@ -356,6 +383,15 @@ class EngineStartFailed(OperatorError):
     message = "The engine did not start."
     remedy = "Its log has the reason: journalctl -u appliance-engine, or the engine.log the demo names."
     exit_code = 70  # EX_SOFTWARE
+
+
+class ProcessEnded(OperatorError):
+    """One of the appliance's processes ended by itself while it was to serve."""
+
+    key = "process_ended"
+    message = "A process of the appliance ended by itself."
+    remedy = "Its log has the reason; start the command again."
+    exit_code = 70
 
 
 class KeyStoreError(OperatorError):

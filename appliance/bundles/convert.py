@@ -1,0 +1,92 @@
+"""Runs the conversion of GGUF weights to safetensors as a process of its own and checks what it gave."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from appliance import settings
+from appliance.bundles.digests import is_pinned
+from appliance.core import manifest
+from appliance.core.recipe import Recipe
+from appliance.errors import ConversionFailed, DigestMismatch, NotEnoughMemory
+from appliance.lifeline import tied_to_this_process
+
+#: How the converter is started; source file and target directory follow.
+CONVERTER = (sys.executable, "-m", "appliance.bundles.dequantize")
+#: Files without which an engine cannot serve a chat.
+REQUIRED = ("chat_template.jinja", "config.json", "model.safetensors", "tokenizer.json")
+_INHERITED = ("HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
+#: Nothing is looked up in any model hub, no use is reported; a file that is missing is an error here.
+_OFFLINE = {
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+_KILLED = -9
+
+
+def to_safetensors(
+    recipe: Recipe, source: Path, target: Path, tree: settings.Settings, converter: Sequence[str] = CONVERTER
+) -> None:
+    """Convert ``source`` into the new directory ``target``.
+
+    Args:
+        recipe: pins the weights that must come out.
+        source: the GGUF file.
+        target: directory to fill; made if missing.
+        tree: says where the log goes.
+        converter: command line of the converter.
+
+    Raises:
+        ConversionFailed: the converter failed; its log has the reason.
+        NotEnoughMemory: the system killed it.
+        DigestMismatch: the weights are not the pinned ones.
+        ModelUnusable: it wrote a file that a model directory may not hold.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    log_path = tree.state_dir / "log" / "prepare.log"
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [*converter, str(source.absolute()), str(target.absolute())],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**settings.child_environment(tree, _INHERITED), **_OFFLINE},
+            start_new_session=True,
+            preexec_fn=tied_to_this_process(),  # noqa: PLW1509 - one thread, and the child makes two system calls
+        )
+        try:
+            status = process.wait()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    _judge(status, target, log_path)
+    if not is_pinned(target / recipe.converted.path, recipe.converted):
+        raise DigestMismatch(
+            "The converted weights are not the ones the recipe pins.",
+            remedy="Install the versions of torch and transformers that the lock names and run the same command again.",
+        )
+
+
+def _judge(status: int, target: Path, log_path: Path) -> None:
+    if status == _KILLED:
+        raise NotEnoughMemory("The conversion of the model was killed, most likely for lack of memory.")
+    if status != 0:
+        raise ConversionFailed(
+            f"The conversion of the model ended with exit status {status}.",
+            remedy=f"{log_path} has the reason; run the same command again.",
+        )
+    missing = [name for name in REQUIRED if not (target / name).is_file()]
+    if missing:
+        raise ConversionFailed(f"The conversion of the model left out {missing[0]}.")
+    refused = manifest.problems(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file())
+    if refused:
+        raise ConversionFailed(f"The conversion of the model wrote a file that is refused: {refused[0]}.")
