@@ -51,11 +51,14 @@ def configure(settings: LogSettings) -> None:
 
 def get(name: str) -> FilteringBoundLogger:
     """A logger whose events carry ``logger=name``."""
-    logger: FilteringBoundLogger = structlog.get_logger(logger=name)
+    # `logger` is a parameter's name in structlog, so the value travels as `module`.
+    logger: FilteringBoundLogger = structlog.get_logger(module=name)
     return logger
 
 
 def _keep_allowed_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    if "module" in event:
+        event["logger"] = event.pop("module")
     return privacy.loggable(event)
 
 
@@ -66,4 +69,4 @@ class _ToStructlog(logging.Handler):
         fields: dict[str, Any] = {"source": record.name}
         if record.exc_info and record.exc_info[0] is not None:
             fields["error"] = record.exc_info[0].__name__
-        structlog.get_logger(logger="library").log(record.levelno, "library message", **fields)
+        get("library").log(record.levelno, "library message", **fields)
