@@ -394,6 +394,15 @@ class ProcessEnded(OperatorError):
     exit_code = 70
 
 
+class EngineStopped(OperatorError):
+    """The engine ended or hung after it had served, and was not to be restarted."""
+
+    key = "engine_stopped"
+    message = "The engine stopped unexpectedly."
+    remedy = "Its log has the reason: journalctl -u appliance-engine, or the engine.log the demo names."
+    exit_code = 70
+
+
 class KeyStoreError(OperatorError):
     """The key database refuses what was asked."""
 

@@ -1,0 +1,95 @@
+"""``appliance engine``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+
+from appliance import logs, settings
+from appliance.core.backoff import Backoff
+from appliance.core.liveness import Limits
+from appliance.engine import command, environment, hardware, model, profiles, vllm_build
+from appliance.engine.claim import Claim
+from appliance.engine.command import LaunchLine
+from appliance.engine.model import Model
+from appliance.engine.notify import Notifier
+from appliance.engine.supervisor import Plan, Supervisor
+from appliance.errors import StateUnusable
+from appliance.settings import Settings
+
+log = logs.get(__name__)
+
+#: A log file larger than this is set aside (one generation) when the engine starts.
+MAX_LOG_BYTES = 16 * 1024**2
+
+
+def run(
+    state_dir: Annotated[Path | None, typer.Option(help="Directory of everything the appliance keeps.")] = None,
+    no_restart: Annotated[bool, typer.Option("--no-restart", help="End when the engine ends, with exit 70.")] = False,
+    log_file: Annotated[Path | None, typer.Option(help="File for vLLM's own output instead of stderr.")] = None,
+    print_command: Annotated[
+        bool, typer.Option("--print-command", help="Print the launch line and its environment, start nothing.")
+    ] = False,
+) -> None:
+    """Run vLLM on its Unix socket, watch it by real generations and restart it when it dies or hangs.
+
+    Example: appliance engine --state-dir ~/appliance
+    """
+    tree = settings.load(state_dir=state_dir)
+    logs.configure(tree.log)
+    device = hardware.detect(tree.engine.device)
+    vllm_build.require(vllm_build.installed(), device)
+    profile = profiles.choose(device, tree.engine.profile)
+    log.info("hardware found", device=device.name, gpu=device.kind, profile=profile.name, bytes=device.memory_bytes)
+    checked = model.read(tree.model_dir, tree.engine.served_model_name, check_digests=not print_command)
+    line = command.build(checked, profile, tree)
+    if print_command:
+        typer.echo(line.shell())
+        return
+    command.require_memory(checked, profile, tree, device)
+    with Claim(tree.socket_path) as claim, _output(log_file) as output:
+        plan = _plan(tree, checked, line, restart=not no_restart)
+        asyncio.run(_supervise(plan, claim, output))
+
+
+async def _supervise(plan: Plan, claim: Claim, output: IO[bytes] | None) -> None:
+    await Supervisor(plan, claim, Notifier(settings.notify_socket()), output).run()
+
+
+def _plan(tree: Settings, checked: Model, line: LaunchLine, *, restart: bool) -> Plan:
+    engine = tree.engine
+    return Plan(
+        line=line,
+        model=checked.name,
+        socket_path=tree.socket_path,
+        home_dir=environment.home_dir(tree),
+        temporary_dir=environment.temporary_dir(tree),
+        limits=Limits(engine.startup_timeout_seconds, engine.probe_timeout_seconds),
+        probe_interval_seconds=engine.probe_interval_seconds,
+        grace_seconds=engine.shutdown_grace_seconds,
+        backoff=Backoff(engine.restart_backoff_seconds, engine.restart_backoff_max_seconds),
+        restart=restart,
+        watchdog_seconds=settings.watchdog_seconds(),
+    )
+
+
+@contextmanager
+def _output(file: Path | None) -> Iterator[IO[bytes] | None]:
+    if file is None:
+        yield None
+        return
+    try:
+        if file.is_file() and file.stat().st_size > MAX_LOG_BYTES:
+            file.replace(file.with_name(file.name + ".1"))
+        opened = file.open("ab")
+    except OSError as err:
+        raise StateUnusable(
+            f"The log file {file} cannot be written: {err.strerror}.", remedy="Name another with --log-file."
+        ) from None
+    with opened:
+        yield opened

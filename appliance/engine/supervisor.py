@@ -1,0 +1,189 @@
+"""The supervisor: keeps one engine serving, restarts it when it dies or hangs, stops it on request.
+
+vLLM may exit 0 on an unexpected death, so every end that nobody asked for is
+followed by a restart. A hung engine gets no grace: it is killed at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from appliance import logs
+from appliance.core.backoff import Backoff
+from appliance.core.liveness import Limits, Phase
+from appliance.engine import processes
+from appliance.engine.child import KEEPER_SECONDS, Child
+from appliance.engine.claim import Claim
+from appliance.engine.command import LaunchLine
+from appliance.engine.notify import Notifier
+from appliance.engine.watch import Watch
+from appliance.errors import EngineStartFailed, EngineStopped, StateUnusable
+
+log = logs.get(__name__)
+
+_WORDS = {
+    Phase.DEAD: "died",
+    Phase.HUNG: "hangs",
+    Phase.START_TIMED_OUT: "did not start in time",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run and how to watch it.
+
+    Args:
+        line: vLLM's arguments and environment.
+        model: served name, for the probe.
+        socket_path: the engine's Unix socket.
+        home_dir: the engine's own directory, made if it is missing.
+        temporary_dir: emptied before each start if it is below ``home_dir``.
+        limits: the longest waits for tokens.
+        probe_interval_seconds: pause between probes.
+        grace_seconds: how long a stop in order may take.
+        backoff: waits between restarts.
+        restart: whether an end that nobody asked for is followed by a restart.
+        watchdog_seconds: the service manager's watchdog time-out, if any.
+    """
+
+    line: LaunchLine
+    model: str
+    socket_path: Path
+    home_dir: Path
+    temporary_dir: Path
+    limits: Limits
+    probe_interval_seconds: float
+    grace_seconds: float
+    backoff: Backoff
+    restart: bool = True
+    watchdog_seconds: float | None = None
+
+
+class Supervisor:
+    """Runs a plan. Its process becomes a subreaper and must have no other children.
+
+    Args:
+        plan: what to run.
+        claim: the claim on the plan's socket, held by the caller.
+        notifier: where the service manager is told.
+        output: where vLLM's output goes; None for standard error.
+    """
+
+    def __init__(self, plan: Plan, claim: Claim, notifier: Notifier, output: IO[bytes] | None = None) -> None:
+        self._plan = plan
+        self._claim = claim
+        self._notifier = notifier
+        self._output = output
+        self._stop = asyncio.Event()
+        self._stop_signal = signal.SIGTERM
+        self._child: Child | None = None
+        self._started_at = 0.0
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; return when the last process of the engine is gone.
+
+        Raises:
+            EngineStartFailed: without restarts, when no token was ever generated.
+            EngineStopped: without restarts, when it served and then died or hung.
+            AlreadyRunning: something took the socket between two runs.
+            StateUnusable: the engine's directory cannot be written.
+        """
+        processes.become_subreaper()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+        backoff = self._plan.backoff
+        while True:
+            phase, served_seconds, status = await self._one_run()
+            if self._stop.is_set():
+                return
+            backoff = backoff.after_failure(served_seconds)
+            log.error(
+                "engine stopped unexpectedly",
+                reason=phase.value,
+                exit_status=status,
+                duration_seconds=round(served_seconds, 1),
+                delay_seconds=backoff.delay_seconds,
+            )
+            if not self._plan.restart:
+                raise self._failure(phase, served_seconds, status)
+            self._notifier.status(f"The engine {_WORDS[phase]}; next start in {backoff.delay_seconds:.0f} s")
+            await self._wait(backoff.delay_seconds)
+            if self._stop.is_set():
+                return
+
+    async def _one_run(self) -> tuple[Phase, float, int]:
+        """Start, watch and end one engine: the verdict, how long it served, its exit status."""
+        plan = self._plan
+        self._claim.clear()
+        _prepare(plan)
+        self._notifier.status(f"Loading {plan.model}")
+        # The watchdog must not fire while a model loads; what takes longer is ended by our own limit.
+        if plan.watchdog_seconds is not None:
+            self._notifier.patience(plan.limits.startup_seconds + plan.backoff.max_seconds + 2 * KEEPER_SECONDS)
+        self._started_at = time.monotonic()
+        child = self._child = Child(plan.line, self._claim.fileno(), self._output)
+        log.info("engine starting", model=plan.model, child_pid=child.pid, socket=str(plan.socket_path))
+        watch = Watch(plan.socket_path, plan.model, plan.limits, plan.probe_interval_seconds, self._on_alive)
+        phase, status = Phase.DEAD, -1
+        try:
+            phase = await watch.verdict(lambda: child.has_exited, self._stop)
+            if self._stop.is_set():
+                log.info("engine stopping", signal=self._stop_signal.name)
+                self._notifier.stopping()
+                await child.stop(self._stop_signal, plan.grace_seconds)
+        finally:
+            status = await child.end()
+            self._child = None
+            self._claim.clear()
+        return phase, watch.seen.served_seconds(time.monotonic()), status
+
+    def _on_alive(self, first: bool) -> None:
+        if not first:
+            self._notifier.alive()
+            return
+        seconds = time.monotonic() - self._started_at
+        self._claim.restrict()
+        log.info("engine ready", model=self._plan.model, duration_seconds=round(seconds, 1))
+        self._notifier.ready()
+        self._notifier.status(f"Serving {self._plan.model}")
+        if self._plan.watchdog_seconds is not None:
+            self._notifier.patience(self._plan.watchdog_seconds)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self._stop.is_set():
+            # Asked twice: whoever waits does not want to.
+            if self._child is not None:
+                self._child.abandon()
+            return
+        self._stop_signal = number
+        self._stop.set()
+
+    async def _wait(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
+
+    def _failure(self, phase: Phase, served_seconds: float, status: int) -> EngineStartFailed | EngineStopped:
+        how = f"exit status {status}" if phase is Phase.DEAD else "it was ended"
+        if served_seconds > 0:
+            return EngineStopped(f"The engine {_WORDS[phase]} after {served_seconds:.0f} s of service ({how}).")
+        seconds = time.monotonic() - self._started_at
+        return EngineStartFailed(f"The engine {_WORDS[phase]} before its first token, after {seconds:.0f} s ({how}).")
+
+
+def _prepare(plan: Plan) -> None:
+    """Make the engine's directory, and empty its temporary one of what a killed engine left."""
+    try:
+        plan.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if plan.temporary_dir.is_relative_to(plan.home_dir):
+            shutil.rmtree(plan.temporary_dir, ignore_errors=True)
+            plan.temporary_dir.mkdir(mode=0o700, exist_ok=True)
+    except OSError as err:
+        raise StateUnusable(f"The engine's directory {plan.home_dir} cannot be written: {err.strerror}.") from None
