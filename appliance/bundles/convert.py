@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from appliance import settings
@@ -29,10 +30,16 @@ _OFFLINE = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 _KILLED = -9
+_TICK_SECONDS = 1.0
 
 
 def to_safetensors(
-    recipe: Recipe, source: Path, target: Path, tree: settings.Settings, converter: Sequence[str] = CONVERTER
+    recipe: Recipe,
+    source: Path,
+    target: Path,
+    tree: settings.Settings,
+    tick: Callable[[], None] = lambda: None,
+    converter: Sequence[str] = CONVERTER,
 ) -> None:
     """Convert ``source`` into the new directory ``target``.
 
@@ -41,6 +48,7 @@ def to_safetensors(
         source: the GGUF file.
         target: directory to fill; made if missing.
         tree: says where the log goes.
+        tick: called about once a second meanwhile.
         converter: command line of the converter.
 
     Raises:
@@ -60,15 +68,18 @@ def to_safetensors(
             stderr=log,
             env={**settings.child_environment(tree, _INHERITED), **_OFFLINE},
             start_new_session=True,
-            preexec_fn=tied_to_this_process(),  # noqa: PLW1509 - one thread, and the child makes two system calls
+            preexec_fn=tied_to_this_process(),  # noqa: PLW1509 - the child makes two system calls, no lock is taken
         )
         try:
-            status = process.wait()
+            while process.poll() is None:
+                tick()
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_TICK_SECONDS)
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-    _judge(status, target, log_path)
+    _judge(process.returncode, target, log_path)
     if not is_pinned(target / recipe.converted.path, recipe.converted):
         raise DigestMismatch(
             "The converted weights are not the ones the recipe pins.",

@@ -122,7 +122,7 @@ def _download(recipe: Recipe, part: Path, report: Report, pip: Sequence[str]) ->
             errors="replace",
             # Ctrl-C reaches this process, which passes it on once; pip then removes its temporary files.
             start_new_session=True,
-            preexec_fn=tied_to_this_process(),  # noqa: PLW1509 - one thread, and the child makes two system calls
+            preexec_fn=tied_to_this_process(),  # noqa: PLW1509 - the child makes two system calls, no lock is taken
         )
     try:
         for line in process.stdout or ():

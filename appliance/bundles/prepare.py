@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,13 @@ def find(recipe: Recipe, settings: Settings) -> Found:
     return Found(directory, whole=not damage, damage=damage)
 
 
-def make(recipe: Recipe, source: Path, settings: Settings, converter: Sequence[str] = convert.CONVERTER) -> Path:
+def make(
+    recipe: Recipe,
+    source: Path,
+    settings: Settings,
+    tick: Callable[[], None] = lambda: None,
+    converter: Sequence[str] = convert.CONVERTER,
+) -> Path:
     """Convert ``source`` into the model's directory, in place of whatever stood there.
 
     Raises:
@@ -63,7 +69,7 @@ def make(recipe: Recipe, source: Path, settings: Settings, converter: Sequence[s
     making = Path(tempfile.mkdtemp(prefix=_MAKING_PREFIX, dir=directory.parent))
     try:
         filled, replaced = making / "new", making / "old"
-        convert.to_safetensors(recipe, source, filled, settings, converter)
+        convert.to_safetensors(recipe, source, filled, settings, tick, converter)
         _seal(filled, recipe)
         if directory.exists():
             directory.rename(replaced)

@@ -110,6 +110,18 @@ def available_memory_bytes(meminfo: str, limit_bytes: int | None = None, used_by
     return available if limit_bytes is None else min(available, max(0, limit_bytes - used_bytes))
 
 
+def used_memory_bytes(usage: str, statistics: str) -> int:
+    """What a control group holds and could not give back: its use less the file cache that is idle.
+
+    Args:
+        usage: text of ``memory.current`` or ``memory.usage_in_bytes``.
+        statistics: text of its ``memory.stat``.
+    """
+    counted = dict(line.split(maxsplit=1) for line in statistics.splitlines() if " " in line)
+    idle = int(counted.get("total_inactive_file", counted.get("inactive_file", 0)))
+    return max(0, int(usage.strip() or 0) - idle)
+
+
 def cpu_flags(cpuinfo: str) -> frozenset[str]:
     """The ``flags`` of the first processor in the text of ``/proc/cpuinfo``."""
     for line in cpuinfo.splitlines():

@@ -1,0 +1,161 @@
+"""``appliance serve``: engine and gateway in the foreground, as processes of their own as on a box."""
+
+from __future__ import annotations
+
+import fcntl
+import http.client
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from appliance.cli import interrupt, state
+from appliance.cli.children import Children
+from appliance.cli.state import StateDir
+from appliance.errors import AlreadyRunning, EngineStartFailed, StateUnusable
+from appliance.settings import Settings
+
+#: How a process of the appliance is started; the command's name follows.
+APPLIANCE = (sys.executable, "-m", "appliance")
+_POLL_SECONDS = 0.25
+_PROBE_TIMEOUT_SECONDS = 5.0
+#: Beyond its grace for running answers a process needs a moment to end by itself.
+_EXTRA_GRACE_SECONDS = 5.0
+_ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def serve(
+    state_dir: StateDir = None,
+    log_files: Annotated[
+        bool, typer.Option("--log-files", help="Write the logs to <state-dir>/log/ instead of the terminal.")
+    ] = False,
+) -> None:
+    """Run engine and gateway in the foreground until Ctrl-C or SIGTERM.
+
+    Example: appliance serve --state-dir ./.state/demo
+    """
+    tree = state.load(state_dir)
+    try:
+        with interrupt.raised(), hold(tree), Children() as children:
+            started = time.monotonic()
+            start(children, tree, log_dir(tree) if log_files else None)
+            wait_until_ready(children, tree)
+            typer.echo(f"ready after {time.monotonic() - started:.0f} s: {base_url(tree)}", err=True)
+            keep(children)
+    except interrupt.Interrupted as stop:
+        # A service manager's SIGTERM is the normal end of a service.
+        raise typer.Exit(0 if stop.signum == signal.SIGTERM else stop.exit_code) from None
+
+
+def start(children: Children, tree: Settings, logs: Path | None) -> None:
+    """Start the two processes; the engine first, so that the gateway stops first.
+
+    Args:
+        children: takes them.
+        tree: the settings they are to run with; environment and settings file are inherited, the state directory given.
+        logs: folder of their log files, None for the terminal.
+    """
+    graces = {"engine": tree.engine.shutdown_grace_seconds, "gateway": tree.gateway.shutdown_grace_seconds}
+    for name, grace_seconds in graces.items():
+        children.start(
+            name,
+            [*APPLIANCE, name, "--state-dir", str(tree.state_dir.absolute())],
+            grace_seconds + _EXTRA_GRACE_SECONDS,
+            logs / f"{name}.log" if logs else None,
+        )
+
+
+def wait_until_ready(children: Children, tree: Settings, tick: Callable[[], None] = lambda: None) -> None:
+    """Wait until the gateway says that a real generation succeeded.
+
+    Args:
+        children: watched meanwhile.
+        tree: says where the gateway listens and how long the engine may take.
+        tick: called a few times a second.
+
+    Raises:
+        ProcessEnded: one of the children ended.
+        EngineStartFailed: it took longer than ``engine.startup_timeout_seconds``.
+    """
+    deadline = time.monotonic() + tree.engine.startup_timeout_seconds
+    while not is_ready(tree):
+        children.check()
+        tick()
+        if time.monotonic() > deadline:
+            raise EngineStartFailed(
+                f"The model generated nothing within {tree.engine.startup_timeout_seconds:.0f} s.",
+                remedy="The engine's log has the reason; a slow machine needs a longer engine.startup_timeout_seconds.",
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def keep(children: Children) -> None:
+    """Watch until one ends by itself; a stop signal is what normally ends this.
+
+    Raises:
+        ProcessEnded: one of the children ended.
+    """
+    while True:
+        children.check()
+        time.sleep(_POLL_SECONDS)
+
+
+def is_ready(tree: Settings) -> bool:
+    """Whether ``GET /health/ready`` answers 200 now."""
+    connection = http.client.HTTPConnection(
+        reachable_host(tree.gateway.host), tree.gateway.port, timeout=_PROBE_TIMEOUT_SECONDS
+    )
+    try:
+        connection.request("GET", "/health/ready")
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def base_url(tree: Settings) -> str:
+    """What an app on this machine puts in as ``base_url``."""
+    host = reachable_host(tree.gateway.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{tree.gateway.port}/v1"
+
+
+def reachable_host(host: str) -> str:
+    """Where to reach, from this machine, a listener that is bound to ``host``."""
+    return _ANY_ADDRESS.get(host, host)
+
+
+def log_dir(tree: Settings) -> Path:
+    """Folder of the log files."""
+    return tree.state_dir.absolute() / "log"
+
+
+@contextmanager
+def hold(tree: Settings) -> Iterator[None]:
+    """Keep the state directory to this command alone; made if missing. The kernel lets go when the process ends.
+
+    Raises:
+        AlreadyRunning: another ``serve`` or ``demo`` holds it.
+        StateUnusable: it cannot be written.
+    """
+    path = tree.state_dir.absolute() / "serve.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as err:
+        raise StateUnusable(f"The state directory {path.parent} cannot be used: {err.strerror}.") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AlreadyRunning(
+                f"Another `appliance serve` or `demo` runs in {path.parent}.",
+                remedy="Stop that one first, or give another --state-dir and port.",
+            ) from None
+        yield
