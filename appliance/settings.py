@@ -13,14 +13,18 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from appliance.errors import SettingsInvalid
@@ -182,9 +186,9 @@ class Settings(BaseSettings):
         return (self.engine.model_dir or self.state_dir / "active").absolute()
 
     @property
-    def database_path(self) -> Path:
-        """The SQLite file of keys, usage and audit."""
-        return self.state_dir.absolute() / "appliance.sqlite3"
+    def key_database_path(self) -> Path:
+        """The SQLite file of the API keys."""
+        return self.state_dir.absolute() / "keys.sqlite3"
 
 
 def load(file: Path | None = None, state_dir: Path | None = None) -> Settings:
@@ -206,6 +210,11 @@ def load(file: Path | None = None, state_dir: Path | None = None) -> Settings:
             settings = settings.model_copy(update={"state_dir": state_dir.absolute()})
     except ValidationError as err:
         raise SettingsInvalid(_first_problem(err)) from None
+    except SettingsError:
+        raise SettingsInvalid(
+            "An environment variable of a list or table is not JSON.",
+            remedy='Write lists as ["a", "b"] and tables as {"a": "b"}; docs/settings.md says which settings are one.',
+        ) from None
     if len(bytes(settings.socket_path)) > MAX_SOCKET_PATH_BYTES:
         raise SettingsInvalid(
             f"The engine's socket path is longer than {MAX_SOCKET_PATH_BYTES} bytes, the limit of a Unix socket.",
@@ -230,8 +239,25 @@ def notify_socket() -> str | None:
     return os.environ.get("NOTIFY_SOCKET") or None
 
 
-def describe(section: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
-    """Yield ``(name in file, environment variable, default, description)`` of every setting."""
+@dataclass(frozen=True)
+class Description:
+    """One setting as the documentation shows it; all text."""
+
+    name: str
+    variable: str
+    kind: str
+    default: str
+    text: str
+
+
+def watchdog_seconds() -> float | None:
+    """The service manager's watchdog time-out (``WATCHDOG_USEC`` of sd_watchdog_enabled(3)), if it has one."""
+    value = os.environ.get("WATCHDOG_USEC", "")
+    return int(value) / 1_000_000 if value.isdigit() and int(value) else None
+
+
+def describe(section: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Description]:
+    """Yield a description of every setting, in the order of the tree."""
     for name, field in section.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
@@ -239,7 +265,37 @@ def describe(section: type[BaseModel] = Settings, prefix: str = "") -> Iterator[
             continue
         dotted = f"{prefix}{name}"
         default = field.get_default(call_default_factory=True)
-        yield dotted, PREFIX + dotted.replace(".", "__").upper(), _shown(default), field.description or ""
+        variable = PREFIX + dotted.replace(".", "__").upper()
+        yield Description(dotted, variable, _kind(field), _shown(default), field.description or "")
+
+
+def _kind(field: FieldInfo) -> str:
+    """Type and range in words, such as ``integer, 1 to 65535`` or ``one of auto, json``."""
+    annotation: Any = field.annotation
+    if get_origin(annotation) is UnionType:  # a setting without a default is `… | None`
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) is Literal:
+        return "one of " + ", ".join(f"`{choice}`" for choice in get_args(annotation))
+    kind = _KINDS.get(annotation) or _KINDS.get(get_origin(annotation), "text")
+    bounds: dict[str, Any] = {}
+    for constraint in field.metadata:
+        bounds |= {name: getattr(constraint, name) for name in ("ge", "gt", "le") if hasattr(constraint, name)}
+    if "ge" in bounds and "le" in bounds:
+        return f"{kind}, {bounds['ge']} to {bounds['le']}"
+    if "gt" in bounds:
+        return f"{kind}, more than {bounds['gt']}"
+    return f"{kind}, at least {bounds['ge']}" if "ge" in bounds else kind
+
+
+_KINDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "integer",
+    float: "number",
+    str: "text",
+    Path: "path",
+    tuple: "list of text",
+    dict: "table of text",
+}
 
 
 def _shown(default: Any) -> str:
@@ -256,35 +312,45 @@ def _default_file() -> Path | None:
     named = os.environ.get(FILE_VARIABLE)
     if named:
         return Path(named)
-    return SYSTEM_FILE if SYSTEM_FILE.is_file() else None
+    try:
+        return SYSTEM_FILE if SYSTEM_FILE.is_file() else None
+    except PermissionError:
+        return SYSTEM_FILE  # it is there for others; reading it says so, going on without it would surprise
 
 
 def _read_file(file: Path | None) -> dict[str, Any]:
     if file is None:
         return {}
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as err:
         raise SettingsInvalid(
             f"The settings file {file} cannot be read: {err.strerror}.",
-            remedy=f"Create it, or unset {FILE_VARIABLE}.",
+            remedy=f"Let this user read it, or name another with {FILE_VARIABLE}.",
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise SettingsInvalid(f"The settings file {file} is not valid TOML: {err}.") from None
+    for name in values:
+        if name.startswith("_"):  # pydantic-settings takes such names as options of its own
+            raise SettingsInvalid(f"There is no setting {name}.")
+    return values
 
 
 def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
     """A misspelt variable would otherwise be ignored in silence."""
-    known = {variable for _, variable, _, _ in describe()} | {FILE_VARIABLE}
+    described = list(describe())
+    known = {setting.variable for setting in described} | {FILE_VARIABLE}
+    tables = tuple(f"{setting.variable}__" for setting in described if setting.kind == _KINDS[dict])
     sections = tuple(f"{PREFIX}{name.upper()}__" for name in Settings.model_fields)
     for name in environ:
         upper = name.upper()
         if not upper.startswith(PREFIX) or upper in known:
             continue
-        if any(upper.startswith(f"{variable}__") for variable in known):
+        if upper.startswith(tables):
             continue  # an entry of a table, as in APPLIANCE_GATEWAY__ALIASES__GPT_4
-        close = difflib.get_close_matches(upper, known, n=1)
-        hint = f"Did you mean {close[0]}?" if close else "docs/settings.md lists every setting."
+        # Without the prefix, which makes any two of them look alike.
+        close = difflib.get_close_matches(upper.removeprefix(PREFIX), [v.removeprefix(PREFIX) for v in known], n=1)
+        hint = f"Did you mean {PREFIX}{close[0]}?" if close else "docs/settings.md lists every setting."
         scope = "a setting" if upper.startswith(sections) else "known"
         raise SettingsInvalid(f"The environment variable {name} is not {scope}.", remedy=hint)
 
@@ -293,12 +359,13 @@ def _first_problem(err: ValidationError) -> str:
     problem = err.errors(include_url=False, include_context=False)[0]
     name = ".".join(str(part) for part in problem["loc"]) or "settings"
     if problem["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(name, [dotted for dotted, *_ in describe()], n=1)
+        close = difflib.get_close_matches(name, [setting.name for setting in describe()], n=1)
         return f"There is no setting {name}." + (f" Did you mean {close[0]}?" if close else "")
     return f"The setting {name} is not valid: {problem['msg']}."
 
 
 __all__ = [
+    "Description",
     "EngineSettings",
     "ExporterSettings",
     "GatewaySettings",
@@ -308,4 +375,5 @@ __all__ = [
     "describe",
     "load",
     "notify_socket",
+    "watchdog_seconds",
 ]

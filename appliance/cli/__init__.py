@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from appliance.cli import version
+from appliance.cli import demo, engine, gateway, keys, serve, settings, version
 from appliance.errors import ApplianceError
 
 app = typer.Typer(
@@ -22,6 +22,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("demo")(demo.demo)
+app.command("serve")(serve.serve)
+app.command("gateway")(gateway.run)
+app.add_typer(keys.app, name="keys")
+app.command("engine")(engine.run)
+app.command("settings")(settings.show)
 app.command("version")(version.show)
 
 

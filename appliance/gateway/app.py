@@ -1,0 +1,92 @@
+"""The gateway, composed: read it top to bottom and you have a request's life."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any
+
+from fastapi import FastAPI
+
+import appliance
+from appliance.gateway.asgi import ASGIApp
+from appliance.gateway.authentication import Authenticate
+from appliance.gateway.engine_client import EngineClient
+from appliance.gateway.failures import Failures
+from appliance.gateway.hosts import TrustedHosts
+from appliance.gateway.keystore import KeyRing
+from appliance.gateway.readiness import Probe
+from appliance.gateway.relay import Relay
+from appliance.gateway.routes import OPEN_PATHS, Routes
+from appliance.settings import Settings
+
+
+def compose(settings: Settings) -> ASGIApp:
+    """The public listener's application.
+
+    Args:
+        settings: the whole tree; its engine socket may appear later.
+    """
+    gateway = settings.gateway
+    engine = EngineClient(
+        settings.socket_path,
+        connect_timeout_seconds=gateway.engine_connect_timeout_seconds,
+        first_byte_timeout_seconds=gateway.engine_first_byte_timeout_seconds,
+        idle_timeout_seconds=gateway.engine_idle_timeout_seconds,
+    )
+    probe = Probe(
+        engine,
+        gateway.aliases,
+        interval_seconds=gateway.probe_interval_seconds,
+        timeout_seconds=gateway.probe_timeout_seconds,
+        window_seconds=gateway.ready_window_seconds,
+    )
+    keys = KeyRing(settings.key_database_path)
+    routes = Routes(gateway, Relay(engine, probe), probe)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(probe.run())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+            engine.close()
+            keys.close()
+
+    layers: ASGIApp = _Router(routes, lifespan)
+    layers = Authenticate(layers, keys, OPEN_PATHS)
+    layers = TrustedHosts(layers, gateway.allowed_hosts)
+    return Failures(layers)
+
+
+class _Router(FastAPI):
+    """FastAPI as the router and the source of the OpenAPI document, without its own middleware.
+
+    Its error middleware answers in a form of its own; here every exception
+    travels out to ``Failures``.
+    """
+
+    def __init__(self, routes: Routes, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> None:
+        super().__init__(
+            title="On-premise inference appliance",
+            version=appliance.__version__,
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+            lifespan=lifespan,
+        )
+        routes.add_to(self.router)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return self.router
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        components = document.setdefault("components", {})
+        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        return document

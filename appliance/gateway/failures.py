@@ -1,0 +1,115 @@
+"""The outermost layer: whatever goes wrong inside leaves in the OpenAI error form.
+
+It also names the request (``x-request-id``, always made here and never taken
+from the client: CVE-2026-116176) and counts its time.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from starlette.exceptions import HTTPException
+
+from appliance import logs
+from appliance.core import error_body
+from appliance.errors import ApplianceError, InvalidRequest, MethodNotAllowed, RouteNotFound
+from appliance.gateway import exchange
+from appliance.gateway.asgi import ASGIApp, Message, Receive, Scope, Send, respond
+from appliance.gateway.exchange import Exchange
+
+_log = logs.get(__name__)
+
+
+class Failures:
+    """Turn every exception into an answer, and log how each request ended.
+
+    Args:
+        app: the layers inside.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request; other ASGI scopes pass untouched."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        this = Exchange(
+            request_id=f"req-{secrets.token_hex(16)}",
+            route=scope["path"],
+            method=scope["method"],
+            started=time.monotonic(),
+        )
+        exchange.attach(scope, this)
+        answer = _Answer(this, send)
+        try:
+            await self.app(scope, receive, answer.send)
+        except ApplianceError as err:
+            await answer.fail(err)
+        except HTTPException as err:
+            await answer.fail(_routing_error(err))
+        except Exception as err:  # noqa: BLE001  the process boundary: no traceback reaches a client or the log
+            _log.error("unexpected failure", request_id=this.request_id, error=type(err).__name__)
+            await answer.fail(ApplianceError())
+        _log.info(
+            "request",
+            request_id=this.request_id,
+            route=this.route if answer.known_route else "(unknown)",
+            method=this.method,
+            status=this.status,
+            code=this.error or None,
+            key_id=this.key_id or None,
+            model=this.model or None,
+            stream=this.stream,
+            duration_seconds=round(time.monotonic() - this.started, 4),
+        )
+
+
+class _Answer:
+    """The response as it goes out: adds the gateway's headers, knows what was sent."""
+
+    def __init__(self, this: Exchange, send: Send) -> None:
+        self._this = this
+        self._send = send
+        self._started = False
+        self._ended = False
+        self.known_route = True
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._started = True
+            self._this.status = message["status"]
+            elapsed_ms = round((time.monotonic() - self._this.started) * 1000)
+            message["headers"] = [
+                *message["headers"],
+                (b"x-request-id", self._this.request_id.encode()),
+                (b"openai-processing-ms", str(elapsed_ms).encode()),
+                *self._this.response_headers,
+            ]
+        else:
+            self._ended = not message.get("more_body", False)
+        await self._send(message)
+
+    async def fail(self, err: ApplianceError) -> None:
+        """Answer with the error; in a stream that has begun, as its last event."""
+        self._this.error = err.key
+        self.known_route = not isinstance(err, RouteNotFound)
+        if self._ended:
+            return
+        if self._started:
+            self._this.status = err.status
+            await self._send({"type": "http.response.body", "body": error_body.render_event(err), "more_body": False})
+            return
+        headers = [(name.lower().encode(), value.encode()) for name, value in err.headers.items()]
+        await respond(self.send, err.status, error_body.render(err), headers)
+
+
+def _routing_error(err: HTTPException) -> ApplianceError:
+    """FastAPI's own refusals: no such path, no such method, a malformed path."""
+    if err.status_code == 405:
+        return MethodNotAllowed(headers=err.headers)
+    if err.status_code == 404:
+        return RouteNotFound()
+    return InvalidRequest()

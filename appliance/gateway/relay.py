@@ -1,0 +1,110 @@
+"""From the engine to the client: bytes pass on as they are, and a client that leaves ends the work.
+
+vLLM stops generating when its connection closes, so leaving closes it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from appliance.core import error_body
+from appliance.core.event_stream import EventStream, Usage
+from appliance.errors import EngineFailed, EngineUnavailable
+from appliance.gateway.asgi import Receive, Send, respond
+from appliance.gateway.engine_client import Abandoned, EngineClient, EngineResponse
+from appliance.gateway.exchange import Exchange
+from appliance.gateway.privacy import Forwarded
+from appliance.gateway.readiness import Probe
+
+_STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    # nginx and its kin would otherwise hold a stream back to fill a buffer.
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class Relay:
+    """Send a cleaned request to the engine and its answer to the client.
+
+    Args:
+        engine: the client of the engine's socket.
+        probe: told of every real generation and of every loss.
+    """
+
+    def __init__(self, engine: EngineClient, probe: Probe) -> None:
+        self._engine = engine
+        self._probe = probe
+
+    async def __call__(self, path: str, request: Forwarded, this: Exchange, receive: Receive, send: Send) -> None:
+        """Relay one request.
+
+        Args:
+            path: the engine's route.
+            request: what the engine gets.
+            this: told the model, the usage and how it ended.
+            receive: ASGI receive, the body already read.
+            send: ASGI send.
+
+        Raises:
+            ApplianceError: the engine refused, failed, fell silent or is gone.
+        """
+        this.model = request.model
+        this.stream = request.stream
+        if self._probe.is_hung:
+            raise EngineUnavailable(headers={"retry-after": "5"})
+        leaving = asyncio.ensure_future(_gone(receive))
+        response: EngineResponse | None = None
+        try:
+            response = await self._engine.request(
+                "POST", path, request.payload, request_id=this.request_id, leaving=leaving
+            )
+            if response.status != 200:
+                raise error_body.from_engine(response.status, await response.read())
+            if request.stream:
+                await self._stream(response, request, this, send)
+            else:
+                await self._whole(response, this, send)
+        except Abandoned:
+            this.cancelled = True
+        finally:
+            leaving.cancel()
+            if response is not None:
+                response.close()
+
+    async def _whole(self, response: EngineResponse, this: Exchange, send: Send) -> None:
+        body = await response.read()
+        if not body.startswith(b"{"):
+            raise EngineFailed
+        this.usage = Usage.of(body)
+        self._probe.generated()
+        await respond(send, 200, body, [])
+
+    async def _stream(self, response: EngineResponse, request: Forwarded, this: Exchange, send: Send) -> None:
+        events = EventStream(show_usage=request.show_usage)
+        started = False
+        try:
+            while not events.failed:
+                data = await response.pieces()
+                if not data:
+                    break
+                data = events.feed(data)
+                if not data:
+                    continue
+                if not started:
+                    # Not before the first event: an engine that fails at once still gets its true status.
+                    started = True
+                    await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
+                self._probe.generated()
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+        finally:
+            this.usage = events.usage
+        if events.failed or not events.done:
+            raise EngineFailed
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _gone(receive: Receive) -> None:
+    """Return when the client has closed its connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

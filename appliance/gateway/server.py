@@ -1,0 +1,73 @@
+"""The process: uvicorn on the public listener, with what is safe for an open port."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import uvicorn
+
+from appliance import logs
+from appliance.errors import PortTaken, SettingsInvalid
+from appliance.gateway.app import compose
+from appliance.gateway.protocol import GatewayProtocol
+from appliance.settings import Settings
+
+_log = logs.get(__name__)
+#: Connections the kernel holds before they are accepted; a burst of apps fits.
+BACKLOG = 2048
+#: Longer than an app's pause between two questions, so that it keeps its connection.
+KEEP_ALIVE_SECONDS = 75
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; running answers get ``gateway.shutdown_grace_seconds`` to finish.
+
+    Raises:
+        PortTaken: another process listens on the port.
+        SettingsInvalid: the address is not one of this machine.
+    """
+    gateway = settings.gateway
+    listener = bind(gateway.host, gateway.port)
+    protocol = type("Protocol", (GatewayProtocol,), {"max_header_bytes": gateway.max_header_bytes})
+    config = uvicorn.Config(
+        compose(settings),
+        http=protocol,
+        loop="uvloop",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=True,
+        # Nobody stands between: a client's X-Forwarded-For is only what it claims.
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=round(gateway.shutdown_grace_seconds),
+        backlog=BACKLOG,
+    )
+    _log.info("gateway listens", address=gateway.host, port=gateway.port, socket=str(settings.socket_path))
+    uvicorn.Server(config).run(sockets=[listener])
+    _log.info("gateway stopped")
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket's address, taken before anything else is started.
+
+    Raises:
+        PortTaken: another process listens there.
+        SettingsInvalid: the address cannot be bound.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as err:
+        listener.close()
+        if err.errno == errno.EADDRINUSE:
+            raise PortTaken(f"Port {port} is taken by another process.") from None
+        raise SettingsInvalid(
+            f"The gateway cannot listen on {host} port {port}: {err.strerror}.",
+            remedy="Set gateway.host to an address of this machine and gateway.port to one this user may use.",
+        ) from None
+    return listener
