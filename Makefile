@@ -1,0 +1,65 @@
+# Everything runs in .venv, which deploy/bootstrap.py sets up and keeps up to date.
+PYTHON := $(or $(PYTHON),$(shell for python in python3.11 python3 python3.12 python3.13; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done))
+BIN := .venv/bin
+LOCKS := deploy/locks
+# The three that vLLM lists but text does not need never enter a lock; setuptools and pip do.
+COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header \
+	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	$(foreach name,torchaudio torchcodec torchvision,--unsafe-package $(name)) $(if $(UPGRADE),--upgrade)
+# $(call pin,NAME,ARGUMENTS): write NAME.txt, without pip-tools' remarks about constraints and what is left out.
+define pin
+@echo "$(LOCKS)/$(1).txt"
+@$(COMPILE) -o $(LOCKS)/$(1).txt $(2)
+@sed -i -e '/^# WARNING: The following/,$$d' -e '/^    #   -c /d' $(LOCKS)/$(1).txt
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: help bootstrap demo test test-unit test-e2e lint format docs lock clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+bootstrap: ## Set up .venv from the locks (every target below does it first)
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed. Run: sudo apt-get install -y python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) deploy/bootstrap.py
+
+demo: bootstrap ## Start the appliance and ask it one question; ONCE=1 ends after the answer
+	@$(BIN)/appliance demo $(if $(filter-out 0 no,$(ONCE)),--once)
+
+test: bootstrap ## All tests that need no GPU: unit, contracts, end to end with real vLLM
+	@$(BIN)/python -m pytest
+
+test-unit: bootstrap ## The tests that start no vLLM (under a minute)
+	@$(BIN)/python -m pytest -m "not e2e"
+
+test-e2e: bootstrap ## The tests with real vLLM and the real Llama
+	@$(BIN)/python -m pytest -m e2e
+
+lint: bootstrap ## Style, types and the arrows between the packages
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: bootstrap ## Rewrite the code the way lint wants it
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+docs: bootstrap ## Write the pages that are made from the code
+	@$(BIN)/appliance settings --markdown > docs/settings.md.new && mv docs/settings.md.new docs/settings.md
+
+# The order matters: what a GPU box runs is resolved first (minutes), the rest takes its versions from there.
+# Needs a pip that finds torch's CPU build (docs/decisions.md).
+lock: bootstrap ## Pin every dependency by hash in deploy/locks; UPGRADE=1 takes newer versions
+	$(call pin,engine-gpu,-c $(LOCKS)/shared.in -c $(LOCKS)/torch-cuda.in --extra engine-gpu pyproject.toml)
+	$(call pin,gateway,-c $(LOCKS)/engine-gpu.txt pyproject.toml)
+	$(call pin,torch-cuda,-c $(LOCKS)/engine-gpu.txt $(LOCKS)/torch-cuda.in)
+	$(call pin,torch-cpu,-c $(LOCKS)/engine-gpu.txt $(LOCKS)/torch-cpu.in)
+	$(call pin,engine-cpu,-c $(LOCKS)/engine-gpu.txt --unsafe-package torch --extra engine-cpu pyproject.toml)
+	$(call pin,dev,-c $(LOCKS)/engine-cpu.txt --extra dev pyproject.toml)
+	$(call pin,pip,-c $(LOCKS)/dev.txt $(LOCKS)/pip.in)
+
+clean: ## Remove what the other targets made: .venv, caches and the demo's state
+	@rm -rf .venv .state .cache build dist *.egg-info .*_cache .hypothesis
+	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
