@@ -69,4 +69,6 @@ class _ToStructlog(logging.Handler):
         fields: dict[str, Any] = {"source": record.name}
         if record.exc_info and record.exc_info[0] is not None:
             fields["error"] = record.exc_info[0].__name__
-        get("library").log(record.levelno, "library message", **fields)
+        # structlog knows the five standard levels only; a library's own, such as 35, falls to the one below.
+        level = max(logging.WARNING, min(record.levelno, logging.CRITICAL) // 10 * 10)
+        get("library").log(level, "library message", **fields)
