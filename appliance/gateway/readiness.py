@@ -85,7 +85,7 @@ class Probe:
             # A saturated engine may let a probe wait while it serves apps: their tokens are proof enough.
             if err.key == "engine_unavailable" or not self.is_ready:
                 self._readiness.lost()
-            self._hung = err.key == "engine_timeout" and not self.is_ready
+            self._hung = err.key == "engine_timeout"
             self._note(err.key)
         else:
             self.generated()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import socket
 
 import uvicorn
@@ -10,6 +11,7 @@ import uvicorn
 from appliance import logs
 from appliance.errors import PortTaken, SettingsInvalid
 from appliance.gateway.app import compose
+from appliance.gateway.asgi import ASGIApp
 from appliance.gateway.protocol import GatewayProtocol
 from appliance.settings import Settings
 
@@ -29,9 +31,21 @@ def serve(settings: Settings) -> None:
     """
     gateway = settings.gateway
     listener = bind(gateway.host, gateway.port)
+    _log.info("gateway listens", address=gateway.host, port=gateway.port, socket=str(settings.socket_path))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn stops by these and then raises them again for whoever stood here before: a stop that was
+        # asked for is no failure.
+        signal.signal(number, lambda *_: None)
+    uvicorn.Server(configure(settings, compose(settings))).run(sockets=[listener])
+    _log.info("gateway stopped")
+
+
+def configure(settings: Settings, app: ASGIApp) -> uvicorn.Config:
+    """How uvicorn serves the application."""
+    gateway = settings.gateway
     protocol = type("Protocol", (GatewayProtocol,), {"max_header_bytes": gateway.max_header_bytes})
-    config = uvicorn.Config(
-        compose(settings),
+    return uvicorn.Config(
+        app,
         http=protocol,
         loop="uvloop",
         lifespan="on",
@@ -45,9 +59,6 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=round(gateway.shutdown_grace_seconds),
         backlog=BACKLOG,
     )
-    _log.info("gateway listens", address=gateway.host, port=gateway.port, socket=str(settings.socket_path))
-    uvicorn.Server(config).run(sockets=[listener])
-    _log.info("gateway stopped")
 
 
 def bind(host: str, port: int) -> socket.socket:

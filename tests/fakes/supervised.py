@@ -1,0 +1,61 @@
+"""Runs the real supervisor over the fake vLLM in a process of its own, so that tests can kill it.
+
+``python supervised.py STATE_DIR [OPTIONS_AS_JSON]``; short limits, otherwise the production code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+from appliance import logs, settings
+from appliance.core.backoff import Backoff
+from appliance.core.liveness import Limits
+from appliance.engine import watch
+from appliance.engine.claim import Claim
+from appliance.engine.command import LaunchLine
+from appliance.engine.notify import Notifier
+from appliance.engine.supervisor import Plan, Supervisor
+from appliance.errors import ApplianceError
+
+# The production code with a clock that runs faster.
+PROBE_SECONDS = 1.0
+watch.RETRY_SECONDS = 0.05
+watch.SAMPLE_SECONDS = 0.2
+watch.TICK_SECONDS = 0.05
+
+FAKE = Path(__file__).with_name("vllm_process.py")
+
+
+def plan(state: Path, options: dict) -> Plan:
+    sock = state / "run" / "engine.sock"
+    return Plan(
+        line=LaunchLine((sys.executable, str(FAKE), str(sock), str(state)), {"PATH": os.environ["PATH"]}),
+        model="fake",
+        socket_path=sock,
+        home_dir=state / "engine",
+        temporary_dir=state / "engine" / "tmp",
+        limits=Limits(startup_seconds=options.get("startup", 20.0), probe_seconds=PROBE_SECONDS),
+        probe_interval_seconds=0.1,
+        grace_seconds=options.get("grace", 10.0),
+        backoff=Backoff(0.05, 0.2),
+        restart=options.get("restart", True),
+        watchdog_seconds=settings.watchdog_seconds(),
+    )
+
+
+async def serve(state: Path, options: dict) -> None:
+    with Claim(state / "run" / "engine.sock", wait_seconds=1.0) as claim:
+        await Supervisor(plan(state, options), claim, Notifier(settings.notify_socket())).run()
+
+
+if __name__ == "__main__":
+    logs.configure(settings.LogSettings(format="json"))
+    try:
+        asyncio.run(serve(Path(sys.argv[1]), json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}))
+    except ApplianceError as err:
+        sys.stderr.write(f"error: {err}\n")
+        sys.exit(err.exit_code)
