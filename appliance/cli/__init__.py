@@ -4,39 +4,3 @@ Every command prints data on standard output and everything else on standard
 error; ``--json`` where it prints data. Exit codes: 0 done, 1 a failure without
 a better code, 2 wrong usage, others by the error's class (``sysexits.h``).
 """
-
-from __future__ import annotations
-
-import sys
-
-import typer
-
-from appliance.cli import demo, engine, gateway, keys, serve, settings, version
-from appliance.errors import ApplianceError
-
-app = typer.Typer(
-    name="appliance",
-    help="The on-premise inference appliance: a fine-tuned Llama that never lets a student's words leave the building.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("demo")(demo.demo)
-app.command("serve")(serve.serve)
-app.command("gateway")(gateway.run)
-app.add_typer(keys.app, name="keys")
-app.command("engine")(engine.run)
-app.command("settings")(settings.show)
-app.command("version")(version.show)
-
-
-def main() -> None:
-    """Run one command; a failure we know is one line with its remedy, never a traceback."""
-    try:
-        app()
-    except ApplianceError as err:
-        sys.stderr.write(f"error: {err}\n")
-        sys.exit(err.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
