@@ -13,7 +13,7 @@ from appliance.bundles.prepare import Found
 from appliance.cli import demo_key, interrupt, preflight, serve, state
 from appliance.cli.children import Children
 from appliance.cli.steps import Steps
-from appliance.core.preflight import FRESH_DISK_BYTES, PREPARED_DISK_BYTES, Needs, gigabytes
+from appliance.core.preflight import DEMO_MEMORY_BYTES, FRESH_DISK_BYTES, PREPARED_DISK_BYTES, Needs, gigabytes
 from appliance.core.recipe import Recipe
 from appliance.errors import EngineFailed, EngineMissing
 from appliance.settings import Settings
@@ -60,6 +60,7 @@ def _check_machine(steps: Steps, recipe: Recipe, tree: Settings) -> Found:
     with steps.step("Check this machine") as step:
         found = prepare.find(recipe, tree)
         needs = Needs(
+            memory_bytes=DEMO_MEMORY_BYTES,
             disk_bytes=PREPARED_DISK_BYTES if found.whole else FRESH_DISK_BYTES,
             cpu_engine=preflight.uses_cpu(tree),
         )

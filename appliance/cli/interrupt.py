@@ -9,6 +9,7 @@ from types import FrameType
 
 #: What asks a foreground command to stop: Ctrl-C, a service manager, a closed terminal.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_NOHUP = (signal.SIGHUP, signal.SIG_IGN)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -52,7 +53,9 @@ def noted() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    # nohup(1) lets a command ignore the closed terminal: that stays as it is.
+    wanted = [number for number in SIGNALS if (number, signal.getsignal(number)) != _NOHUP]
+    before = {number: signal.signal(number, handler) for number in wanted}
     try:
         yield
     finally:

@@ -26,7 +26,7 @@ APPLIANCE = (sys.executable, "-m", "appliance")
 _POLL_SECONDS = 0.25
 _PROBE_TIMEOUT_SECONDS = 5.0
 #: Beyond its grace for running answers a process needs a moment to end by itself.
-_EXTRA_GRACE_SECONDS = 5.0
+EXTRA_GRACE_SECONDS = 5.0
 _ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -66,7 +66,7 @@ def start(children: Children, tree: Settings, logs: Path | None) -> None:
         children.start(
             name,
             [*APPLIANCE, name, "--state-dir", str(tree.state_dir.absolute())],
-            grace_seconds + _EXTRA_GRACE_SECONDS,
+            grace_seconds + EXTRA_GRACE_SECONDS,
             logs / f"{name}.log" if logs else None,
         )
 
