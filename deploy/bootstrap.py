@@ -47,6 +47,7 @@ PIP_QUIET = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off
 NOT_OFFERED = ("No matching distribution found", "DO NOT MATCH THE HASHES")
 OFFLINE = ("Retrying (Retry(", "Could not fetch URL")
 DISK_FULL = "No space left on device"
+PIP_TAKEN = ("Collecting ", "Processing ", "Requirement already satisfied")
 PIP_DOWNLOAD = re.compile(r"\s*Downloading (?:.*/)?(?P<name>[^/\s-]+)-\S+ \((?P<size>[^)]+)\)")
 REDRAW_SECONDS = 1.0
 PLAIN_LINE_SECONDS = 20.0
@@ -86,7 +87,7 @@ class Progress:
 
     def follow(self, line: str, total: int) -> None:
         """Read a line of pip's output, empty for none, and show how far pip is among ``total`` packages."""
-        if line.startswith("Collecting "):
+        if line.startswith(PIP_TAKEN):
             self._count += 1
         if found := PIP_DOWNLOAD.match(line):
             self._text = f"downloading {found['name']} ({found['size']})"
