@@ -17,7 +17,8 @@ FAKE = Path(__file__).parents[1] / "fakes" / "appliance_process.py"
 DRIVER = f"""
 import sys
 from appliance.bundles import prepare
-from appliance.cli import demo, main, serve
+from appliance.cli import demo, serve
+from appliance.cli.main import main
 serve.APPLIANCE = (sys.executable, {str(FAKE)!r})
 serve.EXTRA_GRACE_SECONDS = 0.2
 if sys.argv[1] == "demo":
