@@ -15,6 +15,9 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 _POLL_SECONDS = 0.01
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108  the kernel's name for it, nothing is created there
+#: Python's shared memory and semaphores, NCCL's buffers.
+_SEGMENTS = ("psm_", "sem.mp-", "nccl-")
 
 
 def become_subreaper() -> None:
@@ -58,7 +61,8 @@ def descendants(root_pid: int) -> list[int]:
 def end_descendants(limit_seconds: float) -> list[int]:
     """Kill every process below this one and reap it, until the kernel says there is none.
 
-    This process must be a subreaper and must have no other children.
+    Their shared memory goes with them: a killed vLLM leaves files in ``/dev/shm``
+    (some 400 MB long) that nobody else would remove. This process must be a subreaper and must have no other children.
 
     Args:
         limit_seconds: give up after this long; a process stuck in a driver call cannot be killed.
@@ -67,11 +71,15 @@ def end_descendants(limit_seconds: float) -> list[int]:
         Processes that are still there, empty when all are gone.
     """
     deadline = time.monotonic() + limit_seconds
+    segments: set[Path] = set()
     while True:
         below = descendants(os.getpid())
         for pid in below:
+            segments |= _shared_memory(pid)
             _kill(pid)
         if _reap_all():
+            for segment in segments:
+                segment.unlink(missing_ok=True)
             return []
         if time.monotonic() >= deadline:
             return below
@@ -96,6 +104,17 @@ def _parent(entry: Path) -> int | None:
         return None  # it ended while we looked
     # "pid (name) state ppid …": the name may hold blanks and brackets (proc(5)).
     return int(stat.rpartition(")")[2].split()[1])
+
+
+def _shared_memory(pid: int) -> set[Path]:
+    """Named shared memory that a process maps, of the kinds that vLLM and the libraries below it make."""
+    try:
+        maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return set()
+    names = {line.rpartition(f"{_SHARED_MEMORY}/")[2] for line in maps.splitlines() if f" {_SHARED_MEMORY}/" in line}
+    # A segment that is removed already is shown as "name (deleted)".
+    return {Path(_SHARED_MEMORY, name) for name in names if name.startswith(_SEGMENTS) and " " not in name}
 
 
 def _kill(pid: int) -> None:

@@ -168,7 +168,8 @@ class Supervisor:
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
 
     def _failure(self, phase: Phase, served_seconds: float, status: int) -> EngineStartFailed | EngineStopped:
         how = f"exit status {status}" if phase is Phase.DEAD else "it was ended"

@@ -57,8 +57,10 @@ class Watch:
                 phase = self.seen.phase(time.monotonic(), self._limits)
                 if phase.is_over or stop.is_set():
                     break
+                # Not wait_for: until Python 3.12 it can swallow a cancellation.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), TICK_SECONDS)
+                    async with asyncio.timeout(TICK_SECONDS):
+                        await stop.wait()
             for task in tasks:
                 task.cancel()
         return phase
@@ -83,7 +85,8 @@ class Watch:
             if self.seen.asking_since is None or self.seen.first_token_at is None:
                 continue
             try:
-                counters = await asyncio.wait_for(probe.counters(self._socket_path), SAMPLE_TIMEOUT_SECONDS)
+                async with asyncio.timeout(SAMPLE_TIMEOUT_SECONDS):
+                    counters = await probe.counters(self._socket_path)
             except (ProbeFailed, TimeoutError):
                 continue
             before = self.seen.alive_at
