@@ -54,6 +54,30 @@ LOG_FIELDS = frozenset(
         "version",
     }
 )
+#: What an audit record keeps of a request or an event, for as long as ``audit.retention_days``. No content.
+KEPT_FIELDS = frozenset(
+    {
+        "address",
+        "app",
+        "at_ms",
+        "count",
+        "error",
+        "generation_ms",
+        "input_tokens",
+        "key_id",
+        "kind",
+        "method",
+        "model",
+        "outcome",
+        "output_tokens",
+        "queue_ms",
+        "request_id",
+        "route",
+        "status",
+        "stream",
+        "tokens_from",
+    }
+)
 #: Fields that some API knows and that are refused by name, each with the reason the app's developer reads.
 REFUSED_FIELDS: dict[str, str] = {
     "add_generation_prompt": "the prompt's form comes from the signed bundle",
