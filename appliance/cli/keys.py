@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from datetime import UTC, datetime
 from typing import Annotated
@@ -10,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from appliance.cli import state
 from appliance.cli.state import StateDir
@@ -17,9 +19,19 @@ from appliance.core.api_key import PREFIX, ApiKey
 from appliance.errors import KeyStoreError
 from appliance.gateway.keystore import KeyStore
 
+
+def _a_number(days: float | None) -> float | None:
+    """``nan`` passes every range, and a key that ends then would never end."""
+    if days is not None and math.isnan(days):
+        raise typer.BadParameter("not a number of days")
+    return days
+
+
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 
 SECONDS_PER_DAY = 86_400
+#: A hundred years; "never" is no option at all.
+MAX_EXPIRES_DAYS = 36_500
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -27,7 +39,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def create(
     name: Annotated[str, typer.Option("--name", help="Name of the app that will hold the key.")],
     state_dir: StateDir = None,
-    expires_days: Annotated[float | None, typer.Option("--expires-days", min=0, help="Days until it ends.")] = None,
+    expires_days: Annotated[
+        float | None,
+        typer.Option("--expires-days", min=0, max=MAX_EXPIRES_DAYS, help="Days until it ends.", callback=_a_number),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a key. It is shown this once; only its digest is stored.
@@ -54,10 +69,13 @@ def list_keys(state_dir: StateDir = None, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps([_view(key) for key in keys], ensure_ascii=False))
         return
-    table = Table("key", "app", "made", "ends", "state", box=None)
+    table = Table(box=None)
+    for title in ("key", "app", "made", "ends", "state"):
+        table.add_column(title, no_wrap=title != "app", overflow="fold")
     for key in keys:
         row = _view(key)
-        table.add_row(f"{PREFIX}{key.key_id}-…", key.app, row["created_at"], row["expires_at"] or "never", row["state"])
+        # Text: an app's name is not markup.
+        table.add_row(key.key_id, Text(key.app), row["created_at"], row["expires_at"] or "never", row["state"])
     Console().print(table)
 
 

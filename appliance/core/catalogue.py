@@ -9,6 +9,8 @@ from typing import Any
 from appliance.errors import EngineUnavailable, ModelNotFound
 
 OWNER = "appliance"
+#: No context length or Unix time of an honest engine is this large, and JSON numbers beyond it lose digits.
+_ODD = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class Catalogue:
         """Read an engine's ``GET /v1/models`` answer (parsed JSON, None if it has none); odd entries are left out."""
         entries = listing.get("data") if isinstance(listing, dict) else None
         models = tuple(
-            Model(entry["id"], int(entry.get("max_model_len") or 0), int(entry.get("created") or 0))
-            for entry in entries or []
+            Model(entry["id"], _count(entry.get("max_model_len")), _count(entry.get("created")))
+            for entry in (entries if isinstance(entries, list) else [])
             if isinstance(entry, dict) and isinstance(entry.get("id"), str)
         )
         return cls(models, aliases, is_open=not models)
@@ -85,3 +87,7 @@ class Catalogue:
             "root": model.name,
             "max_model_len": model.max_model_len_tokens or None,
         }
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and 0 < value < _ODD else 0

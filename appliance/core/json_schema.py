@@ -11,6 +11,7 @@ Source of the keywords: JSON Schema draft 2020-12, validation vocabulary.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ MAX_COUNT = 4096
 # alternation, no backreference, so no blow-up.
 _SAFE_PATTERN = re.compile(r"\^?(?:\[[\w\s.,:+\-가-힣]+\]|\\[dw]|[\w .,:\-])(?:[+*?]|\{\d{1,3}(?:,\d{1,3})?\})?\$?")
 _REFERENCE = re.compile(r"#(?:/(?:\$defs|definitions)/[A-Za-z0-9_.\-]{1,64})?")
+# What may be said back of a keyword that a client made up.
+_KEYWORD = re.compile(r"\$?[A-Za-z_][A-Za-z0-9_]{0,39}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,10 @@ def check(schema: Any, limits: SchemaLimits, where: str) -> None:
     """
     if not isinstance(schema, dict):
         raise _refusal(where, "must be a JSON object")
-    if len(orjson.dumps(schema)) > limits.max_bytes:
+    if _size_bytes(schema, where) > limits.max_bytes:
         raise _refusal(where, f"is larger than {limits.max_bytes} bytes")
     properties = 0
+    references: list[tuple[str, str]] = []
     queue: list[tuple[Any, str, int]] = [(schema, where, 1)]
     while queue:
         node, place, depth = queue.pop()
@@ -77,12 +81,21 @@ def check(schema: Any, limits: SchemaLimits, where: str) -> None:
             raise _refusal(place, f"brings the schema over {limits.max_properties} properties")
         for keyword, value in node.items():
             queue.extend((inner, path, depth + 1) for inner, path in _children(keyword, value, place))
-    _check_references(schema, where)
+        if "$ref" in node:
+            references.append((node["$ref"], f"{place}.$ref"))
+    _check_references(schema, references)
+
+
+def _size_bytes(schema: dict[str, Any], where: str) -> int:
+    try:
+        return len(orjson.dumps(schema))
+    except orjson.JSONEncodeError:
+        raise _refusal(where, "holds a number over 64 bits, or text or nesting that JSON cannot carry") from None
 
 
 def _children(keyword: str, value: Any, place: str) -> Iterator[tuple[Any, str]]:
     """The schemas inside one keyword; refuses a keyword that is unknown or ill-typed."""
-    here = f"{place}.{keyword}" if keyword.replace("$", "").isidentifier() else place
+    here = f"{place}.{keyword}" if _KEYWORD.fullmatch(keyword) else place
     if keyword in _MAPS_OF_SCHEMAS:
         if not isinstance(value, dict):
             raise _refusal(here, "must be a JSON object")
@@ -107,7 +120,8 @@ def _check_plain(keyword: str, value: Any, here: str) -> None:
         fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT
         problem = "" if fits else f"must be a whole number from 0 to {MAX_COUNT}"
     elif keyword in _NUMBERS:
-        problem = "" if isinstance(value, int | float) and not isinstance(value, bool) else "must be a number"
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        problem = "" if fits else "must be a number"
     elif keyword == "uniqueItems":
         problem = "" if isinstance(value, bool) else "must be true or false"
     elif keyword in _TEXTS:
@@ -140,39 +154,37 @@ def _check_text_rule(keyword: str, value: Any) -> str:
     return "" if _SAFE_PATTERN.fullmatch(value) else "is a regular expression beyond the safe subset"
 
 
-def _check_references(schema: dict[str, Any], where: str) -> None:
+def _check_references(schema: dict[str, Any], references: list[tuple[str, str]]) -> None:
     """Every reference has a target, and none leads back to itself without passing a property or item."""
-    definitions = {**_table(schema, "definitions"), **_table(schema, "$defs")}
-    for definition in definitions.values():
-        seen: set[str] = set()
-        at: Any = definition
-        while isinstance(at, dict) and isinstance(at.get("$ref"), str):
-            target = at["$ref"].rsplit("/", 1)[-1]
-            if target in seen:
-                raise _refusal(where, "has a reference that only leads back to itself")
-            seen.add(target)
-            at = definitions.get(target)
-    for target in _references(schema):
-        if target not in definitions:
-            raise _refusal(where, "has a reference without a definition")
+    targets: dict[str, Any] = {"#": schema}
+    for table in ("$defs", "definitions"):
+        targets |= {f"#/{table}/{name}": inner for name, inner in schema.get(table, {}).items()}
+    for reference, place in references:
+        if reference not in targets:
+            raise _refusal(place, "is a reference without a definition")
+    finished: set[str] = set()
+    for reference, place in references:
+        trail: list[tuple[str, Iterator[str]]] = [(reference, _alternatives(targets[reference]))]
+        while trail:
+            following = next(trail[-1][1], None)
+            if following is None:
+                finished.add(trail.pop()[0])
+            elif any(following == passed for passed, _ in trail):
+                raise _refusal(place, "is a reference that only leads back to itself")
+            elif following not in finished:
+                trail.append((following, _alternatives(targets[following])))
 
 
-def _table(schema: dict[str, Any], keyword: str) -> dict[str, Any]:
-    value = schema.get(keyword)
-    return value if isinstance(value, dict) else {}
-
-
-def _references(node: Any) -> Iterator[str]:
+def _alternatives(node: Any) -> Iterator[str]:
+    """The references that stand in for this schema itself, not for a property or item of it."""
     stack = [node]
     while stack:
         at = stack.pop()
         if isinstance(at, dict):
-            target = at.get("$ref")
-            if isinstance(target, str) and target != "#":
-                yield target.rsplit("/", 1)[-1]
-            stack.extend(at.values())
-        elif isinstance(at, list):
-            stack.extend(at)
+            if "$ref" in at:
+                yield at["$ref"]
+            for keyword in ("allOf", "anyOf", "oneOf"):
+                stack.extend(at.get(keyword, []))
 
 
 def _refusal(place: str, problem: str) -> InvalidRequest:

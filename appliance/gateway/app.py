@@ -18,7 +18,7 @@ from appliance.gateway.hosts import TrustedHosts
 from appliance.gateway.keystore import KeyRing
 from appliance.gateway.readiness import Probe
 from appliance.gateway.relay import Relay
-from appliance.gateway.routes import OPEN_PATHS, Routes
+from appliance.gateway.routes import OPEN_PATHS, Routes, label
 from appliance.settings import Settings
 
 
@@ -60,7 +60,7 @@ def compose(settings: Settings) -> ASGIApp:
     layers: ASGIApp = _Router(routes, lifespan)
     layers = Authenticate(layers, keys, OPEN_PATHS)
     layers = TrustedHosts(layers, gateway.allowed_hosts)
-    return Failures(layers)
+    return Failures(layers, label)
 
 
 class _Router(FastAPI):

@@ -91,7 +91,7 @@ class EngineClient:
             except BaseException:
                 connection.abort()
                 raise
-            if not connection.broken:
+            if connection.has_head:  # also where the engine closed it right after its answer
                 return EngineResponse(connection, self._give_back)
             connection.raise_if_ended()
             if not reused or connection.answered:
@@ -174,10 +174,10 @@ class EngineResponse:
 
     async def read(self) -> bytes:
         """The whole body; raises as :meth:`pieces`."""
-        whole = await self.pieces()
+        parts = [await self.pieces()]
         while not self._connection.complete or self._connection.parts:
-            whole += await self.pieces()
-        return whole
+            parts.append(await self.pieces())
+        return b"".join(parts)
 
     def close(self) -> None:
         """Give the connection back if the answer is complete, else close it: the engine then stops generating."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 
 from starlette.exceptions import HTTPException
 
@@ -26,10 +27,12 @@ class Failures:
 
     Args:
         app: the layers inside.
+        label: names the route of a path for the log.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, label: Callable[[str], str]) -> None:
         self.app = app
+        self._label = label
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; other ASGI scopes pass untouched."""
@@ -38,7 +41,7 @@ class Failures:
             return
         this = Exchange(
             request_id=f"req-{secrets.token_hex(16)}",
-            route=scope["path"],
+            route=self._label(scope["path"]),
             method=scope["method"],
             started=time.monotonic(),
         )
@@ -56,7 +59,7 @@ class Failures:
         _log.info(
             "request",
             request_id=this.request_id,
-            route=this.route if answer.known_route else "(unknown)",
+            route=this.route,
             method=this.method,
             status=this.status,
             code=this.error or None,
@@ -75,7 +78,6 @@ class _Answer:
         self._send = send
         self._started = False
         self._ended = False
-        self.known_route = True
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -95,7 +97,6 @@ class _Answer:
     async def fail(self, err: ApplianceError) -> None:
         """Answer with the error; in a stream that has begun, as its last event."""
         self._this.error = err.key
-        self.known_route = not isinstance(err, RouteNotFound)
         if self._ended:
             return
         if self._started:

@@ -101,6 +101,9 @@ class KeyStore:
 class KeyRing:
     """The keys in the memory of a running gateway, fresh at each look.
 
+    It never makes or repairs a database: an empty one in place of a lost one
+    would end every key.
+
     Args:
         path: the SQLite file.
     """
@@ -109,6 +112,7 @@ class KeyRing:
         self._path = path
         self._database: sqlite3.Connection | None = None
         self._version = -1
+        self._file = (0, 0)
         self._keys: dict[str, ApiKey] = {}
         #: Whether the last look at the database worked.
         self.is_fresh = False
@@ -138,12 +142,10 @@ class KeyRing:
 
     def _refresh(self) -> None:
         try:
-            if self._database is None:
-                self._database = connect(self._path)
-                self._version = -1
-            version: int = self._database.execute("PRAGMA data_version").fetchone()[0]
+            database = self._current()
+            version: int = database.execute("PRAGMA data_version").fetchone()[0]
             if version != self._version:
-                self._keys = {key.key_id: key for key in read(self._database)}
+                self._keys = {key.key_id: key for key in read(database)}
                 self._version = version
         except (sqlite3.Error, OSError) as err:
             # Known keys go on working: a full disk must not lock the academy out.
@@ -153,6 +155,20 @@ class KeyRing:
             self.is_fresh = False
         else:
             self.is_fresh = True
+
+    def _current(self) -> sqlite3.Connection:
+        """The open database; opened anew where another file took its place, as after a restored backup."""
+        status = self._path.stat()
+        file = (status.st_dev, status.st_ino)
+        if self._database is None or file != self._file:
+            self.close()
+            # Without waiting for a lock: that would stop every stream of the gateway.
+            self._database = sqlite3.connect(
+                f"{self._path.absolute().as_uri()}?mode=rw", uri=True, timeout=0, check_same_thread=False
+            )
+            self._file = file
+            self._version = -1
+        return self._database
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -93,7 +93,7 @@ class Cleaner:
         if len(request.messages) > settings.max_messages:
             raise InvalidRequest(f"There are more than {settings.max_messages} messages.", param="messages")
         wanted = request.response_format
-        if wanted is not None and wanted.type == "json_schema":
+        if wanted is not None and (wanted.type == "json_schema" or wanted.json_schema is not None):
             schema = wanted.json_schema.schema_ if wanted.json_schema else None
             json_schema.check(schema, self._schema_limits, "response_format.json_schema.schema")
         if request.tools is not None and len(request.tools) > settings.max_tools:

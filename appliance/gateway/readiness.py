@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import orjson
 
@@ -49,6 +50,7 @@ class Probe:
         self._readiness = Readiness(window_seconds)
         self._was_ready = False
         self._hung = False
+        self._doubt = asyncio.Event()
 
     @property
     def is_ready(self) -> bool:
@@ -66,7 +68,9 @@ class Probe:
         self._readiness.generated(self._clock())
 
     def lost(self) -> None:
-        """The engine's connection was refused or broke."""
+        """The engine's connection was refused or broke: not ready until it has proved itself again, which is asked for at once."""
+        if self.is_ready:
+            self._doubt.set()
         self._readiness.lost()
 
     async def run(self) -> None:
@@ -74,7 +78,10 @@ class Probe:
         while True:
             if self._readiness.probe_due(self._clock(), self._interval):
                 await self.ask()
-            await asyncio.sleep(self._interval if self.is_ready else min(RETRY_SECONDS, self._interval))
+            self._doubt.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval if self.is_ready else min(RETRY_SECONDS, self._interval)):
+                    await self._doubt.wait()
 
     async def ask(self) -> None:
         """Ask for one token now and note what came of it."""

@@ -67,6 +67,9 @@ class Relay:
                 await self._whole(response, this, send)
         except Abandoned:
             this.cancelled = True
+        except EngineUnavailable:
+            self._probe.lost()
+            raise
         finally:
             leaving.cancel()
             if response is not None:

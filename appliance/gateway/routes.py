@@ -25,8 +25,12 @@ from appliance.gateway.relay import Relay
 from appliance.gateway.schemas import ChatCompletionRequest, CompletionRequest, ErrorResponse
 from appliance.settings import GatewaySettings
 
+CHAT = "/v1/chat/completions"
+COMPLETIONS = "/v1/completions"
+MODELS = "/v1/models"
 LIVE = "/health/live"
 READY = "/health/ready"
+_FIXED_PATHS = frozenset({CHAT, COMPLETIONS, MODELS, LIVE, READY})
 #: Routes that need no key: a load balancer asks them.
 OPEN_PATHS = frozenset({LIVE, READY})
 
@@ -50,6 +54,13 @@ _FAILURES: dict[int | str, dict[str, Any]] = {
 _JSON = "application/json"
 
 
+def label(path: str) -> str:
+    """The route of a path for logs and metrics: one of a few fixed names, never what a client wrote."""
+    if path in _FIXED_PATHS:
+        return path
+    return f"{MODELS}/{{id}}" if path.startswith(f"{MODELS}/") else "(unknown)"
+
+
 class Routes:
     """The endpoints over what they need.
 
@@ -68,20 +79,20 @@ class Routes:
     def add_to(self, router: APIRouter) -> None:
         """Add all public routes."""
         add = _Adder(router)
-        add("POST", "/v1/chat/completions", self.chat, _chat_signature, _answer("A completion, or its event stream."))
-        add("POST", "/v1/completions", self.completions, _completion_signature, _answer("A completion, or a stream."))
-        add("GET", "/v1/models", self.models, _no_body, _json_answer("The names an app may use."))
-        add("GET", "/v1/models/{model:path}", self.model, _model_signature, _json_answer("One of them."))
+        add("POST", CHAT, self.chat, _chat_signature, _answer("A completion, or its event stream."))
+        add("POST", COMPLETIONS, self.completions, _completion_signature, _answer("A completion, or a stream."))
+        add("GET", MODELS, self.models, _no_body, _json_answer("The names an app may use."))
+        add("GET", f"{MODELS}/{{model:path}}", self.model, _model_signature, _json_answer("One of them."))
         add("GET", LIVE, self.live, _no_body, _json_answer("The gateway runs."), protected=False)
         add("GET", READY, self.ready, _no_body, _json_answer("The model answers."), protected=False)
 
     async def chat(self, scope: Scope, receive: Receive, send: Send) -> None:
         """``POST /v1/chat/completions``."""
-        await self._generate("/v1/chat/completions", self._cleaner.chat, scope, receive, send)
+        await self._generate(CHAT, self._cleaner.chat, scope, receive, send)
 
     async def completions(self, scope: Scope, receive: Receive, send: Send) -> None:
         """``POST /v1/completions``."""
-        await self._generate("/v1/completions", self._cleaner.completion, scope, receive, send)
+        await self._generate(COMPLETIONS, self._cleaner.completion, scope, receive, send)
 
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """``GET /v1/models``."""

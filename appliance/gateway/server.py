@@ -62,7 +62,7 @@ def configure(settings: Settings, app: ASGIApp) -> uvicorn.Config:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket's address, taken before anything else is started.
+    """A listening socket, taken before anything else is started.
 
     Raises:
         PortTaken: another process listens there.
@@ -73,6 +73,7 @@ def bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(BACKLOG)  # only now is the address taken for sure
     except OSError as err:
         listener.close()
         if err.errno == errno.EADDRINUSE:

@@ -114,6 +114,38 @@ class FakeEngine:
         asyncio.run_coroutine_threadsafe(close(), self._loop).result(5)
         self.path.unlink(missing_ok=True)
 
+    def reset(self) -> bool:
+        """Healthy and unused again; whether it was not, so that its clients have just lost something."""
+
+        async def end_answers() -> bool:
+            running = [connection for connection in self._connections if connection.answering]
+            for connection in running:
+                connection.answering = False
+                connection.transport.abort()
+            tasks = [connection.task for connection in running if connection.task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            return bool(running)
+
+        disturbed = self.mode not in {"normal", "slow"} or self._server is None
+        self.mode, self.tokens, self.gap_seconds = "normal", 5, 0.05
+        disturbed |= asyncio.run_coroutine_threadsafe(end_answers(), self._loop).result(5)
+        if self._server is None:
+            self.start()
+        with self._changed:
+            self.seen.clear()
+            self.abandoned = 0
+        return disturbed
+
+    def wait_for_probes(self, count: int, deadline_seconds: float = 5.0) -> bool:
+        """Wait until the gateway has asked for that many proofs of life."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: sum(seen.method == "POST" for seen in self.seen) - len(self.generations()) >= count,
+                deadline_seconds,
+            )
+
     def generations(self) -> list[Seen]:
         """What apps asked for: without the listings and the gateway's one-token probes."""
         return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -65,6 +66,16 @@ class Gateway:
         with self.client() as client:
             while (client.get("/health/ready").status_code == 200) != ready:
                 assert time.monotonic() < deadline, "the gateway's readiness did not change"
+                time.sleep(0.005)
+
+    def reset(self) -> None:
+        """Forget the last test: whatever it left running is ended, and the gateway has seen a generation since."""
+        disturbed = self.engine.reset()
+        record, self.key = self.store.create("homework-app", now=time.time())
+        self.key_id = record.key_id
+        if disturbed:  # a probe that met the old engine may still be about to say so
+            assert self.engine.wait_for_probes(1), "the gateway does not ask the engine any more"
+        self.wait_ready()
 
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "47 + 38 = 75?"}]}
@@ -100,13 +111,22 @@ def start(state_dir: Path, engine: FakeEngine, **gateway_settings: Any) -> Itera
 
 @pytest.fixture
 def engine(state_dir: Path) -> Iterator[FakeEngine]:
+    """An engine of this test's own, for a gateway that it starts itself."""
     with FakeEngine(state_dir / "engine.sock") as running:
         yield running
 
 
+@pytest.fixture(scope="module")
+def shared_gateway() -> Iterator[Gateway]:
+    """One gateway and engine a module: a start costs a third of a second."""
+    with tempfile.TemporaryDirectory(prefix="appl-", dir="/tmp", ignore_cleanup_errors=True) as directory:
+        state_dir = Path(directory)
+        with FakeEngine(state_dir / "engine.sock") as running:
+            yield from start(state_dir, running)
+
+
 @pytest.fixture
-def gateway(state_dir: Path, engine: FakeEngine) -> Iterator[Gateway]:
-    """A gateway that has seen its engine generate."""
-    for running in start(state_dir, engine):
-        running.wait_ready()
-        yield running
+def gateway(shared_gateway: Gateway) -> Gateway:
+    """The module's gateway as if new: its engine healthy and unused, a key of this test's own, ready."""
+    shared_gateway.reset()
+    return shared_gateway
