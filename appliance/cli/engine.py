@@ -11,6 +11,8 @@ from typing import IO, Annotated
 import typer
 
 from appliance import logs, settings
+from appliance.cli import state
+from appliance.cli.state import StateDir
 from appliance.core.backoff import Backoff
 from appliance.core.liveness import Limits
 from appliance.engine import command, environment, hardware, model, profiles, vllm_build
@@ -29,7 +31,7 @@ MAX_LOG_BYTES = 16 * 1024**2
 
 
 def run(
-    state_dir: Annotated[Path | None, typer.Option(help="Directory of everything the appliance keeps.")] = None,
+    state_dir: StateDir = None,
     no_restart: Annotated[bool, typer.Option("--no-restart", help="End when the engine ends, with exit 70.")] = False,
     log_file: Annotated[Path | None, typer.Option(help="File for vLLM's own output instead of stderr.")] = None,
     print_command: Annotated[
@@ -38,9 +40,9 @@ def run(
 ) -> None:
     """Run vLLM on its Unix socket, watch it by real generations and restart it when it dies or hangs.
 
-    Example: appliance engine --state-dir ~/appliance
+    Example: appliance engine --state-dir ./.state/demo --log-file engine.log
     """
-    tree = settings.load(state_dir=state_dir)
+    tree = state.load(state_dir)
     logs.configure(tree.log)
     device = hardware.detect(tree.engine.device)
     vllm_build.require(vllm_build.installed(), device)

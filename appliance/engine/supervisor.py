@@ -92,7 +92,7 @@ class Supervisor:
         Raises:
             EngineStartFailed: without restarts, when no token was ever generated.
             EngineStopped: without restarts, when it served and then died or hung.
-            AlreadyRunning: something took the socket between two runs.
+            AlreadyRunning: something else listens on the socket after a run.
             StateUnusable: the engine's directory cannot be written.
         """
         processes.become_subreaper()
@@ -122,7 +122,6 @@ class Supervisor:
     async def _one_run(self) -> tuple[Phase, float, int]:
         """Start, watch and end one engine: the verdict, how long it served, its exit status."""
         plan = self._plan
-        self._claim.clear()
         _prepare(plan)
         self._notifier.status(f"Loading {plan.model}")
         # The watchdog must not fire while a model loads; what takes longer is ended by our own limit.

@@ -159,6 +159,18 @@ def test_second_engine_on_the_same_socket_is_refused_even_while_the_first_loads(
     assert alive(first.pids("api")[0])
 
 
+def test_next_engine_waits_for_the_last_process_of_a_killed_one(supervised):
+    first = supervised()
+    first.wait_ready()
+    os.kill(first.keepers()[0], signal.SIGSTOP)
+    first.signal(signal.SIGKILL)
+    first.wait_exit()
+    second = supervised()
+    assert second.wait_exit() == 69
+    os.kill(first.keepers()[0], signal.SIGCONT)
+    first.wait_gone()
+
+
 def test_service_manager_hears_of_readiness_only_after_a_token(supervised, state_dir):
     manager = NotifySocket(state_dir / "notify")
     (state_dir / "core-hang").touch()

@@ -78,7 +78,8 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 def below(kind: str, *, escape: bool) -> None:
-    """A process below this one; one that escapes leaves session and parent, as a daemon does."""
+    """A process below this one that has noted itself; one that escapes leaves session and parent, as a daemon does."""
+    noted, write_end = os.pipe()
     if os.fork() == 0:
         if escape:
             os.setsid()
@@ -87,8 +88,12 @@ def below(kind: str, *, escape: bool) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
         note("pids", f"{kind} {os.getpid()}")
+        os.write(write_end, b"1")
         while True:
             time.sleep(60)
+    os.read(noted, 1)
+    os.close(noted)
+    os.close(write_end)
 
 
 def on_signal(number: int, _frame: object) -> None:
