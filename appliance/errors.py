@@ -106,6 +106,16 @@ class InvalidKey(ApplianceError):
     remedy = "Check the key, or have one made with `appliance keys create`."
 
 
+class KeysUnavailable(ApplianceError):
+    """A key that is not known in memory, while the key database cannot be asked: it may be a good one."""
+
+    key = "keys_unavailable"
+    type = "server_error"
+    status = 503
+    message = "API keys cannot be checked now."
+    remedy = "Try again soon; the appliance's operator finds the reason in its log."
+
+
 class PermissionDenied(ApplianceError):
     """The key is good but not for this."""
 
@@ -196,6 +206,22 @@ class RateLimited(ApplianceError):
     remedy = "Wait as long as the retry-after header says."
 
 
+class EngineBusy(RateLimited):
+    """All slots of the engine are taken, and the queue in front of it is full or too slow."""
+
+    message = "The model is busy."
+
+
+class TooManyConnections(ApplianceError):
+    """More connections than the gateway may hold."""
+
+    key = "too_many_connections"
+    type = "server_error"
+    status = 503
+    message = "The appliance has too many connections open."
+    remedy = "Try again in a second, over fewer connections; or raise gateway.max_connections."
+
+
 class QuotaExceeded(ApplianceError):
     """A quota of the key is used up; retrying soon does not help."""
 
@@ -204,6 +230,16 @@ class QuotaExceeded(ApplianceError):
     status = 429
     message = "The key's token quota for today is used up."
     remedy = "Wait for the next day, or ask the appliance's operator to raise the quota."
+
+
+class AuditUnavailable(ApplianceError):
+    """The audit cannot be written, and the settings ask for it: nothing is answered unrecorded."""
+
+    key = "audit_unavailable"
+    type = "server_error"
+    status = 503
+    message = "The appliance cannot record requests at present, so it answers none."
+    remedy = "The appliance's operator frees disk space or mends the state directory; service then resumes by itself."
 
 
 # --- The engine -------------------------------------------------------------------------------

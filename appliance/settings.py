@@ -18,7 +18,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -27,6 +27,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from appliance.core.timetable import Timetable
 from appliance.errors import SettingsInvalid
 
 PREFIX = "APPLIANCE_"
@@ -72,7 +73,38 @@ class GatewaySettings(_Section):
     max_schema_properties: int = Field(256, ge=1, description="Most properties in a JSON schema, all levels together.")
     max_tools: int = Field(64, ge=1, description="Most tools in one request.")
     max_connections: int = Field(
-        1024, ge=1, description="Most requests held at once; further ones get 503 with Retry-After at once."
+        4096, ge=1, description="Most client connections held at once; a request on a further one gets 503."
+    )
+    max_running_requests: int | None = Field(
+        None,
+        ge=1,
+        description="Most sequences given to the engine at once; by default what the engine generates at once "
+        "and an eighth more, or 256 if it does not say. Further requests wait.",
+    )
+    max_waiting_requests: int = Field(
+        2048, ge=0, description="Most requests that wait for the engine; beyond it 429 with the time to come back."
+    )
+    max_waiting_requests_per_app: int = Field(
+        1024, ge=0, description="Most of them of one app; the app with the longest line gives way when all are taken."
+    )
+    max_waiting_bytes: int = Field(
+        67_108_864, ge=1024, description="Most bytes of the requests that wait; beyond it 429."
+    )
+    queue_deadline_seconds: float = Field(
+        60.0, gt=0, description="Longest wait for the engine; then 429. It generated nothing for such a request."
+    )
+    interactive_hours: tuple[str, ...] = Field(
+        ("08:00-23:00",),
+        description="Local hours in which people use the apps, each as `08:00-23:00` or `mon-fri 08:00-23:00`. "
+        "Outside them, keys of class batch may fill the box.",
+    )
+    batch_share: float = Field(
+        0.25, ge=0, le=1, description="Share of the engine that keys of class batch may hold in these hours."
+    )
+    app_weights: dict[str, float] = Field(
+        default_factory=dict,
+        description="Apps (by the name of their keys) whose share of a busy engine is not that of the others: "
+        "2 is twice as much.",
     )
     body_timeout_seconds: float = Field(30.0, gt=0, description="Longest wait for a request body to arrive.")
     engine_connect_timeout_seconds: float = Field(2.0, gt=0, description="Longest wait for the engine's socket.")
@@ -91,6 +123,34 @@ class GatewaySettings(_Section):
     )
     shutdown_grace_seconds: float = Field(
         20.0, ge=0, description="How long running answers may finish after a stop signal."
+    )
+
+    @field_validator("interactive_hours")
+    @classmethod
+    def _are_hours(cls, lines: tuple[str, ...]) -> tuple[str, ...]:
+        Timetable.parse(lines)
+        return lines
+
+    @field_validator("app_weights")
+    @classmethod
+    def _are_weights(cls, weights: dict[str, float]) -> dict[str, float]:
+        if any(not 0.01 <= weight <= 100 for weight in weights.values()):
+            raise ValueError("a weight is a number from 0.01 to 100")
+        return weights
+
+
+class AuditSettings(_Section):
+    """The audit: who asked, when, from where, what came of it; never content."""
+
+    required: bool = Field(
+        True,
+        description="Answer 503 while the audit cannot be written; `false` serves on and notes how many records are lost.",
+    )
+    retention_days: int = Field(
+        365,
+        ge=1,
+        description="How long records are kept. The safety-measures standard of PIPA, art. 8, asks for a year, "
+        "and for two (730) with 50,000 people or sensitive data.",
     )
 
 
@@ -159,6 +219,7 @@ class Settings(BaseSettings):
         Path("/var/lib/appliance"), description="Directory of everything the appliance keeps: keys, usage, models."
     )
     gateway: GatewaySettings = GatewaySettings()
+    audit: AuditSettings = AuditSettings()
     engine: EngineSettings = EngineSettings()
     exporter: ExporterSettings = ExporterSettings()
     log: LogSettings = LogSettings()
@@ -181,6 +242,11 @@ class Settings(BaseSettings):
         return (self.engine.socket_path or self.state_dir / "run" / "engine.sock").absolute()
 
     @property
+    def sequences_path(self) -> Path:
+        """Where the engine's process notes how many sequences it generates at once: beside the socket."""
+        return self.socket_path.with_name(self.socket_path.name + ".sequences")
+
+    @property
     def model_dir(self) -> Path:
         """Directory of the model to serve, absolute."""
         return (self.engine.model_dir or self.state_dir / "active").absolute()
@@ -189,6 +255,11 @@ class Settings(BaseSettings):
     def key_database_path(self) -> Path:
         """The SQLite file of the API keys."""
         return self.state_dir.absolute() / "keys.sqlite3"
+
+    @property
+    def record_database_path(self) -> Path:
+        """The SQLite file of the audit and the account of use."""
+        return self.state_dir.absolute() / "records.sqlite3"
 
 
 def load(file: Path | None = None, state_dir: Path | None = None) -> Settings:
@@ -365,6 +436,7 @@ def _first_problem(err: ValidationError) -> str:
 
 
 __all__ = [
+    "AuditSettings",
     "Description",
     "EngineSettings",
     "ExporterSettings",

@@ -31,7 +31,7 @@ import orjson
 
 #: What the first record follows from.
 GENESIS = bytes(32)
-#: Name of the event that removes old records: ``count`` is the last number removed, ``request_id`` its hash in hex.
+#: Name of the event that removes old records: ``times`` is the last number removed, ``request_id`` its hash in hex.
 PRUNED = "records pruned"
 
 OPEN = "open"
@@ -71,7 +71,7 @@ class Record(NamedTuple):
     queue_ms: int = 0
     generation_ms: int = 0
     #: How many of the same it stands for.
-    count: int = 1
+    times: int = 1
 
 
 def encode(record: Record) -> bytes:
@@ -228,9 +228,9 @@ class Walk:
             self._open.add(record.request_id)
         elif record.kind in {CLOSE, WHOLE}:
             self._open.discard(record.request_id)
-            self._requests += record.count
+            self._requests += record.times
             self._interrupted += record.outcome == "interrupted"
-        elif record.route == PRUNED and Mark(record.count, bytes.fromhex(record.request_id)) == self._anchor:
+        elif record.route == PRUNED and Mark(record.times, bytes.fromhex(record.request_id)) == self._anchor:
             self._anchored = True
 
     def _fail(self, sequence: int, message: str) -> None:

@@ -60,7 +60,6 @@ KEPT_FIELDS = frozenset(
         "address",
         "app",
         "at_ms",
-        "count",
         "error",
         "generation_ms",
         "input_tokens",
@@ -75,6 +74,7 @@ KEPT_FIELDS = frozenset(
         "route",
         "status",
         "stream",
+        "times",
         "tokens_from",
     }
 )

@@ -63,8 +63,8 @@ def fold(records: Iterable[Record]) -> dict[Place, Tally]:
         tally = booked.get(place)
         if tally is None:
             tally = booked[place] = Tally()
-        tally.requests += record.count
-        tally.errors += record.count if record.outcome not in {"answered", "cancelled"} else 0
+        tally.requests += record.times
+        tally.errors += record.times if record.outcome not in {"answered", "cancelled"} else 0
         tally.cancelled += record.outcome == "cancelled"
         # An engine that refused or failed without a token has none to tell.
         tally.unmeasured += (

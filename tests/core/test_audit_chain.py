@@ -126,7 +126,7 @@ def test_missing_head_is_a_problem() -> None:
 def test_pruned_chain_is_whole_when_the_chain_itself_says_so() -> None:
     rows = chain(20)
     gone = rows[9]
-    body = encode(Record("event", 1, gone[2].hex(), route=audit_chain.PRUNED, count=10))
+    body = encode(Record("event", 1, gone[2].hex(), route=audit_chain.PRUNED, times=10))
     rows.append((21, body, link(rows[-1][2], 21, body)))
     assert walk(rows[10:], head_of(rows), Mark(10, gone[2])).problem is None
 
@@ -161,7 +161,7 @@ def test_requests_are_counted_open_closed_and_interrupted() -> None:
         Record("open", 1, "c"),
         Record("close", 2, "b", outcome="answered"),
         Record("close", 3, "a", outcome="interrupted"),
-        Record("whole", 3, "d", outcome="refused", count=5),
+        Record("whole", 3, "d", outcome="refused", times=5),
     ]
     for number, record in enumerate(records, 1):
         previous = link(previous, number, encode(record))

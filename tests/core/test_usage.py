@@ -41,7 +41,7 @@ def test_opened_requests_strangers_listings_and_events_use_nothing() -> None:
 def test_ends_are_told_apart() -> None:
     (tally,) = fold(
         [
-            closed(outcome="refused", kind="whole", count=3),
+            closed(outcome="refused", kind="whole", times=3),
             closed(outcome="failed", tokens_from=""),
             closed(outcome="interrupted", tokens_from=""),
             closed(outcome="cancelled", output_tokens=4),

@@ -1,0 +1,108 @@
+"""The records and the account of use, for reading, while a gateway may be writing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from appliance.core import audit_chain, usage
+from appliance.core.audit_chain import Mark
+from appliance.core.usage import SUMS, Place, Tally
+from appliance.errors import StateUnusable
+
+_ROWS = f"SELECT hour, app, model, {', '.join(SUMS)} FROM usage"  # noqa: S608  fixed names
+
+
+class RecordReader:
+    """The records, for reading, while a gateway may be writing. Each call is one look at one moment.
+
+    Args:
+        path: the SQLite file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @contextmanager
+    def look(self) -> Iterator[sqlite3.Connection]:
+        """A read transaction; raises StateUnusable where there is no database or it cannot be read."""
+        if not self._path.exists():
+            raise StateUnusable(
+                f"There are no records at {self._path}.", remedy="Start the gateway once, or name its --state-dir."
+            )
+        try:
+            with closing(sqlite3.connect(self._path, timeout=5.0, isolation_level=None)) as database:
+                database.execute("BEGIN")
+                database.execute("SELECT 1 FROM record LIMIT 1").fetchone()
+                yield database
+        except (sqlite3.Error, OSError) as err:
+            raise StateUnusable(f"The records {self._path} cannot be read ({err}).") from None
+
+    def usage(self, since: int = 0, until: int | None = None) -> dict[Place, Tally]:
+        """What was booked in the hours from ``since`` (included) to ``until`` (not included), Unix seconds."""
+        with self.look() as database:
+            rows = database.execute(
+                f"{_ROWS} WHERE hour >= ? AND hour < ?", (since, until if until is not None else 2**62)
+            )
+            return {Place(*row[:3]): Tally(*row[3:]) for row in rows}
+
+    def verify(self, noted: Sequence[Mark] = ()) -> audit_chain.Verdict:
+        """Walk along the whole chain.
+
+        Args:
+            noted: heads written down elsewhere that must be in it.
+
+        Raises:
+            StateUnusable: the database or the sealing key cannot be read.
+        """
+        with self.look() as database:
+            # Read within the look: the head is written after the commit it seals, so it can only be behind.
+            sealed = self._sealed()
+            database.execute("COMMIT")
+            database.execute("BEGIN")
+            walk = audit_chain.Walk(noted_place(database, "anchor"), [*noted, *([sealed] if sealed else [])])
+            booked: dict[Place, Tally] = {}
+            for row in database.execute("SELECT sequence, body, hash FROM record ORDER BY sequence"):
+                record = walk.take(*row)
+                if record is None:
+                    break
+                for place, tally in usage.fold((record,)).items():
+                    booked.setdefault(place, Tally()).add(tally)
+            verdict = walk.end(sealed)
+            return replace(verdict, problem=verdict.problem or self._misbooked(database, booked, verdict))
+
+    def _misbooked(
+        self, database: sqlite3.Connection, booked: dict[Place, Tally], verdict: audit_chain.Verdict
+    ) -> audit_chain.Problem | None:
+        """Whether the account of use is what the records say, for the hours of which all records are left."""
+        row = database.execute("SELECT body FROM record ORDER BY sequence LIMIT 1").fetchone()
+        if row is None:
+            return None
+        # The hour in which retention cut is no longer whole.
+        whole_from = audit_chain.decode(row[0]).at_ms // 1000 + 1 if verdict.first > 1 else 0
+        rows = database.execute(f"{_ROWS} WHERE hour >= ?", (whole_from,))
+        kept = {Place(*row[:3]): Tally(*row[3:]) for row in rows}
+        if kept == {place: tally for place, tally in booked.items() if place.hour >= whole_from}:
+            return None
+        return audit_chain.Problem(verdict.head.sequence, "the account of use is not what the records say.")
+
+    def _sealed(self) -> Mark | None:
+        try:
+            key = self._path.with_suffix(".key").read_bytes()
+            return audit_chain.unseal(self._path.with_suffix(".head").read_bytes(), key)
+        except FileNotFoundError:
+            return None
+        except OSError as err:
+            raise StateUnusable(
+                f"The seal of the records cannot be read: {err.strerror}.",
+                remedy="Run the command as root or as the gateway's user.",
+            ) from None
+
+
+def noted_place(database: sqlite3.Connection, name: str) -> Mark | None:
+    """A place that the store has noted by name; raises sqlite3.Error."""
+    row = database.execute("SELECT sequence, hash FROM place WHERE name = ?", (name,)).fetchone()
+    return Mark(*row) if row else None
