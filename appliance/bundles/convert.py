@@ -60,9 +60,20 @@ def to_safetensors(
     target.mkdir(parents=True, exist_ok=True)
     log_path = tree.state_dir / "log" / "prepare.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
+    status = _run([*converter, str(source.absolute()), str(target.absolute())], tree, log_path, tick)
+    _judge(status, target, log_path)
+    if not is_pinned(target / recipe.converted.path, recipe.converted):
+        raise DigestMismatch(
+            "The converted weights are not the ones the recipe pins.",
+            remedy="Install the versions of torch and transformers that the lock names and run the same command again.",
+        )
+
+
+def _run(command: Sequence[str], tree: settings.Settings, log_path: Path, tick: Callable[[], None]) -> int:
+    """The exit status of the converter; it is ended when this is interrupted."""
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            [*converter, str(source.absolute()), str(target.absolute())],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -70,21 +81,16 @@ def to_safetensors(
             start_new_session=True,
             preexec_fn=tied_to_this_process(),  # noqa: PLW1509 - the child makes two system calls, no lock is taken
         )
-        try:
-            while process.poll() is None:
-                tick()
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(_TICK_SECONDS)
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-    _judge(process.returncode, target, log_path)
-    if not is_pinned(target / recipe.converted.path, recipe.converted):
-        raise DigestMismatch(
-            "The converted weights are not the ones the recipe pins.",
-            remedy="Install the versions of torch and transformers that the lock names and run the same command again.",
-        )
+    try:
+        while process.poll() is None:
+            tick()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_TICK_SECONDS)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    return process.returncode
 
 
 def _judge(status: int, target: Path, log_path: Path) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.errors import InvalidKey, StateUnusable
-from appliance.gateway.keystore import KeyRing, KeyStore
+from appliance.core import api_key
+from appliance.errors import StateUnusable
+from appliance.gateway.keystore import KeyStore
 from appliance.settings import Settings
 
 _APP = "demo"
@@ -36,16 +36,21 @@ def provide(tree: Settings) -> DemoKey:
         StateUnusable: the key database or the key's file cannot be written.
     """
     path = tree.state_dir.absolute() / "demo-key"
+    store = KeyStore(tree.key_database_path)
     kept = _read(path)
-    with closing(KeyRing(tree.key_database_path)) as ring:
-        try:
-            ring.authenticate(kept, time.time())
-            return DemoKey(kept, reused=True)
-        except InvalidKey:
-            pass
-    _, key = KeyStore(tree.key_database_path).create(_APP, now=time.time())
+    if kept and _works(kept, store):
+        return DemoKey(kept, reused=True)
+    _, key = store.create(_APP, now=time.time())
     _write(path, key)
     return DemoKey(key, reused=False)
+
+
+def _works(key: str, store: KeyStore) -> bool:
+    try:
+        stored = store.list()
+    except StateUnusable:
+        return False  # if the database is lost, making a key makes it; if it is broken, that says so
+    return any(api_key.matches(known, key) and known.is_usable(time.time()) for known in stored)
 
 
 def _read(path: Path) -> str:
