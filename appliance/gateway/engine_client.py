@@ -306,7 +306,7 @@ class _Connection(asyncio.Protocol):
         # Paused means that the client is slow: that is bounded where the client is written to.
         left = self._idle_timeout - (loop.time() - self._last_progress)
         if self.answered and (self._paused or left > 0):
-            self._timer = loop.call_later(max(left, 1.0), self._check_silence)
+            self._timer = loop.call_later(left if left > 0 else self._idle_timeout, self._check_silence)
             return
         self._timed_out = True
         self._break()

@@ -134,5 +134,5 @@ def test_port_that_somebody_listens_on_is_refused() -> None:
 
 
 def test_address_of_another_machine_is_refused() -> None:
-    with pytest.raises(SettingsInvalid, match="gateway.host"):
+    with pytest.raises(SettingsInvalid, match=r"gateway\.host"):
         bind("203.0.113.1", 8080)
