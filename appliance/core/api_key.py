@@ -12,7 +12,11 @@ import base64
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from appliance.core.admission import Priority
+from appliance.core.limits import NO_LIMITS, Limits
 
 PREFIX = "sk-appliance-"
 ID_BYTES = 5
@@ -22,7 +26,7 @@ _FORM = re.compile(r"sk-appliance-([a-z2-7]{8})-([A-Za-z0-9_-]{43})")
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One key as it is stored. Times are Unix seconds, None for never.
+    """One key as it is stored, with what it may do. Times are Unix seconds, None for never.
 
     Attributes:
         key_id: eight characters that name the key; no part of the secret.
@@ -31,6 +35,13 @@ class ApiKey:
         created_at: when it was made.
         expires_at: when it stops working by itself.
         revoked_at: when it was revoked.
+        models: names that may be asked for, served models or aliases; None for all.
+        aliases: names of this key's own for served models; an empty value means the active one.
+        priority: who is served first.
+        limits: what it may use.
+        account: where its use counts. A key's own id, and after a rotation still the first key's, so that
+            two keys of an overlap share one set of limits.
+        replaced_by: id of the key that a rotation made in its place, or empty.
     """
 
     key_id: str
@@ -39,6 +50,12 @@ class ApiKey:
     created_at: float
     expires_at: float | None = None
     revoked_at: float | None = None
+    models: frozenset[str] | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    priority: Priority = "interactive"
+    limits: Limits = NO_LIMITS
+    account: str = ""
+    replaced_by: str = ""
 
     def is_usable(self, now: float) -> bool:
         """Whether it is neither revoked nor expired at ``now`` (Unix seconds)."""

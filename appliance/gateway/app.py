@@ -15,7 +15,7 @@ from appliance.gateway.authentication import Authenticate
 from appliance.gateway.engine_client import EngineClient
 from appliance.gateway.failures import Failures
 from appliance.gateway.hosts import TrustedHosts
-from appliance.gateway.keystore import KeyRing
+from appliance.gateway.keyring import KeyRing
 from appliance.gateway.readiness import Probe
 from appliance.gateway.relay import Relay
 from appliance.gateway.routes import OPEN_PATHS, Routes, label

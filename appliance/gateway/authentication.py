@@ -11,7 +11,7 @@ from collections.abc import Callable
 from appliance.errors import MissingKey
 from appliance.gateway import exchange
 from appliance.gateway.asgi import ASGIApp, Receive, Scope, Send
-from appliance.gateway.keystore import KeyRing
+from appliance.gateway.keyring import KeyRing
 
 _BEARER = b"bearer "
 
