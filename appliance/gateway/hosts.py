@@ -31,5 +31,6 @@ class TrustedHosts:
 def _without_port(host: bytes) -> bytes:
     name = host.strip().lower()
     if name.startswith(b"["):
-        return name.partition(b"]")[0] + b"]"
+        inside, bracket, _port = name.partition(b"]")
+        return inside + bracket
     return name.partition(b":")[0]
