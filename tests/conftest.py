@@ -8,9 +8,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from appliance.settings import PREFIX
+
+# On a machine under load a slow example or a slow draw says nothing.
+hypothesis.settings.register_profile(
+    "appliance", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("appliance")
 
 
 @pytest.fixture(scope="session")

@@ -108,6 +108,7 @@ REFUSED_FIELDS: dict[str, str] = {
     "min_tokens": "it makes the model ramble past its answer",
     "mm_processor_kwargs": "the model reads text only",
     "modalities": 'the model writes text only; leave it out or send ["text"]',
+    "moderation": "the appliance runs no second model that judges texts",
     "prediction": "the engine has no predicted outputs",
     "previous_response_id": "the appliance keeps no conversation; send the earlier turns in input",
     "priority": "the appliance decides who is served first, by the key's class",
@@ -129,6 +130,7 @@ IGNORED_FIELDS = frozenset(
     {
         "metadata",
         "prompt_cache_key",
+        "prompt_cache_options",
         "prompt_cache_retention",
         "reasoning_effort",
         "safety_identifier",

@@ -139,6 +139,7 @@ class _Sampling(_Strict):
     # Accepted because SDKs send them; never forwarded.
     metadata: _Metadata | None = None
     prompt_cache_key: _Name | None = None
+    prompt_cache_options: _Metadata | None = None
     prompt_cache_retention: _Name | None = None
     reasoning_effort: _Text64 | None = None
     safety_identifier: _Name | None = None
