@@ -136,6 +136,13 @@ class ModelNotFound(ApplianceError):
     remedy = "GET /v1/models lists the names that are."
 
 
+class EmbeddingsNotServed(ModelNotFound):
+    """No embedding model is installed."""
+
+    message = "No embedding bundle is installed on this appliance."
+    remedy = "Have its operator install one; the model that is active generates text only."
+
+
 class RouteNotFound(ApplianceError):
     """The path is not on the allowlist of routes."""
 

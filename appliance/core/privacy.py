@@ -119,9 +119,11 @@ REFUSED_FIELDS: dict[str, str] = {
     "session_id": "the appliance keeps no sessions",
     "skip_special_tokens": "it would show the template's control tokens",
     "stop_token_ids": "it exposes the tokenizer's ids; use stop",
+    "store": "nothing is stored here; leave it out or send false",
     "structured_outputs": "regexes and grammars can stop the engine; use response_format with a json_schema",
     "suffix": "the model cannot fill in the middle",
     "truncate_prompt_tokens": "a prompt is never cut in silence",
+    "truncation": 'a prompt is never cut in silence; leave it out or send "disabled"',
     "use_beam_search": "it multiplies the work of a request; use n",
     "web_search_options": "the appliance has no way out to the web",
 }

@@ -100,3 +100,30 @@ def test_status_fits_the_type_that_an_sdk_reads() -> None:
     assert statuses()["InvalidKey"] == 401
     assert statuses()["RateLimited"] == 429
     assert all(400 <= status < 600 for status in statuses().values())
+
+
+@pytest.mark.parametrize(
+    ("text", "param", "told"),
+    [
+        ('"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set', "tools", "tools"),
+        ('tool_choice="required" requires --tool-call-parser to be set', "tools", "cannot call tools"),
+        ("token_id(s) [9999999] in logit_bias contain out-of-vocab token ids.", "logit_bias", "does not have"),
+    ],
+)
+def test_refusals_of_the_engine_that_are_known_are_told_in_our_words(text: str, param: str, told: str) -> None:
+    err = error_body.from_engine(400, json.dumps({"error": {"message": text}}).encode())
+    assert (err.status, err.param) == (400, param)
+    assert told in str(err)
+    assert "--" not in str(err)
+
+
+def test_more_output_than_the_context_tells_both_numbers() -> None:
+    text = "max_tokens=400000 cannot be greater than max_model_len=4096. Please request fewer output tokens."
+    err = error_body.from_engine(400, json.dumps({"error": {"message": text}}).encode())
+    assert isinstance(err, ContextLengthExceeded)
+    assert "400000" in str(err)
+    assert "4096" in str(err)
+
+
+def test_an_overflow_names_the_field_that_holds_the_prompt() -> None:
+    assert error_body.from_engine(400, OVERFLOW.encode(), "input").param == "input"
