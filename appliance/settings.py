@@ -257,6 +257,11 @@ class Settings(BaseSettings):
         return self.state_dir.absolute() / "keys.sqlite3"
 
     @property
+    def limit_database_path(self) -> Path:
+        """The SQLite file of the tokens that limited keys used today."""
+        return self.state_dir.absolute() / "limits.sqlite3"
+
+    @property
     def record_database_path(self) -> Path:
         """The SQLite file of the audit and the account of use."""
         return self.state_dir.absolute() / "records.sqlite3"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from appliance.errors import EngineUnavailable, ModelNotFound
+from appliance.errors import EngineUnavailable, ModelNotFound, PermissionDenied
 
 OWNER = "appliance"
 #: No context length or Unix time of an honest engine is this large, and JSON numbers beyond it lose digits.
@@ -30,11 +30,13 @@ class Catalogue:
         models: what the engine said it serves.
         aliases: alias to model name; an empty name means the active model.
         is_open: the engine answers but lists no models: names pass on as they are.
+        allowed: names that may be asked for, models or aliases; None for all.
     """
 
     models: tuple[Model, ...]
     aliases: Mapping[str, str]
     is_open: bool = False
+    allowed: frozenset[str] | None = None
 
     @classmethod
     def from_engine(cls, listing: Any, aliases: Mapping[str, str]) -> Catalogue:
@@ -47,13 +49,42 @@ class Catalogue:
         )
         return cls(models, aliases, is_open=not models)
 
+    def narrowed(self, allowed: frozenset[str] | None, aliases: Mapping[str, str]) -> Catalogue:
+        """The catalogue as one key sees it.
+
+        Args:
+            allowed: names it may ask for; an allowed model may be asked for by any of its aliases.
+            aliases: names of its own, before those of all.
+        """
+        if allowed is None and not aliases:
+            return self
+        return replace(self, aliases={**self.aliases, **aliases}, allowed=allowed)
+
+    def context_tokens(self, model: str) -> int:
+        """Context length of a served model, 0 if unknown."""
+        return next((served.max_model_len_tokens for served in self.models if served.name == model), 0)
+
     def resolve(self, name: str) -> str:
         """The served model that ``name`` means.
 
         Raises:
             EngineUnavailable: the engine has not said yet what it serves.
             ModelNotFound: neither a served model nor an alias of one.
+            PermissionDenied: it is one, but not for this key.
         """
+        model = self._find(name)
+        if not self._allows(name, model):
+            raise PermissionDenied(
+                "This API key may not use that model.",
+                remedy="GET /v1/models lists those it may use; the appliance's operator can allow more.",
+                param="model",
+            )
+        return model
+
+    def _allows(self, name: str, model: str) -> bool:
+        return self.allowed is None or name in self.allowed or model in self.allowed
+
+    def _find(self, name: str) -> str:
         if self.is_open:
             return name
         if not self.models:
@@ -75,7 +106,7 @@ class Catalogue:
             model = names.get(target) if target else self.models[0] if self.models else None
             if model and alias not in names:
                 served.append(self._card(model, alias))
-        return served
+        return [card for card in served if self._allows(card["id"], card["root"])]
 
     @staticmethod
     def _card(model: Model, name: str) -> dict[str, Any]:

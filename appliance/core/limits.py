@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 from appliance.core.window import Entry, Window
 from appliance.errors import ApplianceError, QuotaExceeded, RateLimited
@@ -26,6 +27,8 @@ from appliance.errors import ApplianceError, QuotaExceeded, RateLimited
 KEPT_DAYS = 3
 #: How long a request takes, until one has been measured.
 FIRST_GUESS_SECONDS = 1.0
+#: Of a prompt.
+BYTES_A_TOKEN = 3
 #: Shortest wait that a refused client is told.
 MIN_WAIT_SECONDS = 0.05
 _SMOOTHING = 0.2
@@ -63,6 +66,24 @@ class Estimate:
     input_tokens: int
     output_tokens: int
     is_asked: bool
+
+    @classmethod
+    def of(cls, payload_bytes: int, asked_tokens: int | None, longest_tokens: int) -> Self:
+        """Estimate without the model's tokenizer.
+
+        A token of English is four bytes long, of Korean three to six; JSON's framing, the tools and the
+        schema are counted along. So a prompt is seldom longer than this says, and what it is longer is
+        booked when it becomes known.
+
+        Args:
+            payload_bytes: of the request.
+            asked_tokens: the most tokens of all answers together, None if the client did not say.
+            longest_tokens: the most that they can have at all.
+        """
+        prompt = payload_bytes // BYTES_A_TOKEN + 1
+        if asked_tokens is None:
+            return cls(prompt, longest_tokens, is_asked=False)
+        return cls(prompt, asked_tokens, is_asked=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,12 +40,15 @@ class Authenticate:
         Raises:
             MissingKey: there is no usable Authorization header.
             InvalidKey: the key is unknown, revoked or expired.
+            KeysUnavailable: the key is not known, and the database cannot be asked.
         """
         if scope["type"] == "http" and scope["path"] not in self._open_paths:
             key = self._keys.authenticate(_presented(scope), self._clock())
             this = exchange.of(scope)
+            this.grant = key
             this.key_id = key.key_id
             this.app = key.app
+            this.priority = key.priority
         await self.app(scope, receive, send)
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from appliance.core import error_body
+from appliance.core.admission import Priority
+from appliance.core.api_key import ApiKey
 from appliance.core.event_stream import Usage
+from appliance.errors import ApplianceError
 from appliance.gateway.asgi import Scope
+from appliance.gateway.lease import Lease
 
 _SLOT = "appliance.exchange"
 
@@ -23,6 +29,16 @@ class Exchange:
     started: float
     key_id: str = ""
     app: str = ""
+    #: The stored key (rights and limits, no secret), and the hold on its limits if it has any.
+    grant: ApiKey | None = None
+    lease: Lease | None = None
+    #: Class of the key.
+    priority: Priority = "interactive"
+    #: How long it waited for a slot at the engine.
+    queue_seconds: float = 0.0
+    #: When it went to the engine, monotonic seconds, and who is to be told of that; 0 if it never did.
+    engine_started: float = 0.0
+    on_engine: Callable[[], None] | None = None
     model: str = ""
     stream: bool = False
     status: int = 0
@@ -31,6 +47,8 @@ class Exchange:
     #: The client left before the end.
     cancelled: bool = False
     usage: Usage | None = None
+    #: How a failure is written into a stream that has begun.
+    render_failure: Callable[[ApplianceError], bytes] = error_body.render_event
     response_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 

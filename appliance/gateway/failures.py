@@ -89,6 +89,7 @@ class _Answer:
                 (b"x-request-id", self._this.request_id.encode()),
                 (b"openai-processing-ms", str(elapsed_ms).encode()),
                 *self._this.response_headers,
+                *(self._this.lease.headers(self._this.usage) if self._this.lease is not None else ()),
             ]
         else:
             self._ended = not message.get("more_body", False)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.core.catalogue import Catalogue, Model
-from appliance.errors import EngineUnavailable, ModelNotFound
+from appliance.errors import EngineUnavailable, ModelNotFound, PermissionDenied
 
 ALIASES = {"gpt-4o": "", "gpt-4": "small", "gpt-3": "gone"}
 TWO = Catalogue((Model("large", 8192, 1), Model("small", 0, 2)), ALIASES)
@@ -70,3 +70,44 @@ def test_any_listing_gives_a_catalogue_that_can_be_shown(listing: Any) -> None:
 def test_any_entry_gives_a_card_that_can_be_shown(entry: dict[str, Any]) -> None:
     catalogue = Catalogue.from_engine({"data": [{**entry, "id": "m"}]}, ALIASES)
     assert orjson.loads(orjson.dumps(catalogue.cards()))[0]["id"] == "m"
+
+
+def test_a_key_without_rights_of_its_own_sees_the_same_catalogue() -> None:
+    assert TWO.narrowed(None, {}) is TWO
+
+
+@pytest.mark.parametrize(
+    ("allowed", "may", "may_not"),
+    [
+        ({"small"}, {"small", "gpt-4"}, {"large", "gpt-4o"}),  # a model, by any of its names
+        ({"gpt-4o"}, {"gpt-4o"}, {"large", "small", "gpt-4"}),  # an alias, whatever it means later
+        (set(), set(), {"large", "small", "gpt-4", "gpt-4o"}),
+    ],
+)
+def test_a_key_may_use_and_sees_its_models_only(allowed: set[str], may: set[str], may_not: set[str]) -> None:
+    narrow = TWO.narrowed(frozenset(allowed), {})
+    assert {card["id"] for card in narrow.cards()} == may
+    for name in may:
+        assert narrow.resolve(name) == TWO.resolve(name)
+    for name in may_not:
+        with pytest.raises(PermissionDenied):
+            narrow.resolve(name)
+    with pytest.raises(ModelNotFound):
+        narrow.resolve("gpt-9")
+
+
+def test_a_keys_own_alias_comes_before_that_of_all_and_grants_nothing() -> None:
+    assert TWO.narrowed(None, {"gpt-4": "large"}).resolve("gpt-4") == "large"
+    with pytest.raises(PermissionDenied):
+        TWO.narrowed(frozenset({"small"}), {"mine": "large"}).resolve("mine")
+
+
+def test_rights_hold_before_an_engine_that_lists_nothing() -> None:
+    narrow = Catalogue((), {}, is_open=True).narrowed(frozenset({"a"}), {})
+    assert narrow.resolve("a") == "a"
+    with pytest.raises(PermissionDenied):
+        narrow.resolve("b")
+
+
+def test_the_context_of_a_model_is_known_or_zero() -> None:
+    assert [TWO.context_tokens(name) for name in ("large", "small", "none")] == [8192, 0, 0]
