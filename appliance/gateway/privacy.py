@@ -8,7 +8,7 @@ engine needs: fields that an SDK sends and that change nothing stay here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import orjson
@@ -19,19 +19,23 @@ from appliance.core.catalogue import Catalogue
 from appliance.core.json_schema import SchemaLimits
 from appliance.core.privacy import IGNORED_FIELDS, REFUSED_FIELDS
 from appliance.errors import ApplianceError, BadJson, InvalidRequest, RefusedField
-from appliance.gateway.schemas import ChatCompletionRequest, CompletionRequest, StreamOptions
+from appliance.gateway.response_schemas import FunctionToolChoice, ResponseRequest
+from appliance.gateway.schemas import ChatCompletionRequest, CompletionRequest, EmbeddingRequest, EngineStreamOptions
 from appliance.settings import GatewaySettings
 
-_Body = TypeVar("_Body", ChatCompletionRequest, CompletionRequest)
+_Body = TypeVar("_Body", ChatCompletionRequest, CompletionRequest, ResponseRequest, EmbeddingRequest)
 # Also dropped on the way: what an assistant message carries back from the SDK.
 _NOT_FORWARDED: dict[str, Any] = {
     **dict.fromkeys(IGNORED_FIELDS, True),
     "modalities": True,
     "messages": {"__all__": {"refusal", "annotations", "audio", "function_call", "reasoning"}},
 }
+_REFUSALS = frozenset({"extra_forbidden", "literal_error", "none_required"})
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 # Pydantic names the branch of a union in an error's place; the client never wrote that.
-_BRANCH = re.compile(r"^(str|list\[.*\]|literal\[.*\]|constrained-.*|NamedToolChoice|function-.*)$")
+_BRANCH = re.compile(
+    r"^(str|list\[.*\]|literal\[.*\]|constrained-.*|NamedToolChoice|FunctionToolChoice|\w+Item|function-.*)$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,22 @@ class Forwarded:
         model: name of the served model.
         stream: whether the answer is an event stream.
         show_usage: whether the client asked for the usage event of the stream.
+        choices: how many answers to each prompt.
+        sequences: how many the engine generates at once for it.
+        output_tokens: the most tokens of all its answers together, None if the client did not say.
+        prompt_field: the field that holds the prompt, for a refusal of its length.
+        echo: what an answer of ``/v1/responses`` repeats of the request; None on the other routes.
     """
 
     payload: bytes
     model: str
     stream: bool
     show_usage: bool
+    sequences: int = 1
+    choices: int = 1
+    output_tokens: int | None = None
+    prompt_field: str = "messages"
+    echo: dict[str, Any] | None = None
 
 
 class Cleaner:
@@ -84,9 +98,31 @@ class Cleaner:
     def completion(self, body: bytes, catalogue: Catalogue) -> Forwarded:
         """Clean a completion request; raises as :meth:`chat`."""
         request = _parse(CompletionRequest, body)
+        if "" in (request.prompt if isinstance(request.prompt, list) else [request.prompt]):
+            raise InvalidRequest("A prompt is empty.", remedy="Send some text.", param="prompt")
         if isinstance(request.prompt, list) and len(request.prompt) > self._settings.max_prompts:
             raise InvalidRequest(f"prompt has more than {self._settings.max_prompts} entries.", param="prompt")
-        return self._forward(request, catalogue)
+        return replace(self._forward(request, catalogue), prompt_field="prompt")
+
+    def response(self, body: bytes, catalogue: Catalogue) -> Forwarded:
+        """Clean a request for a response: it goes on as a chat completion; raises as :meth:`chat`."""
+        request = _parse(ResponseRequest, body)
+        self._check_response(request)
+        chat = request.to_chat()
+        for message in chat.messages:
+            if message.role == "developer":
+                message.role = "system"
+        # The count of tokens goes into the answer here, whoever asks.
+        return replace(self._forward(chat, catalogue), show_usage=True, prompt_field="input", echo=request.echo())
+
+    def embedding(self, body: bytes, catalogue: Catalogue) -> Forwarded:
+        """Clean an embedding request; raises as :meth:`chat`."""
+        request = _parse(EmbeddingRequest, body)
+        if isinstance(request.input, list) and len(request.input) > self._settings.max_prompts:
+            raise InvalidRequest(f"input has more than {self._settings.max_prompts} entries.", param="input")
+        request.model = catalogue.resolve(request.model)
+        payload = request.model_dump_json(exclude_none=True, exclude={"user"}).encode()
+        return Forwarded(payload, request.model, stream=False, show_usage=False, output_tokens=0, prompt_field="input")
 
     def _check_chat(self, request: ChatCompletionRequest) -> None:
         settings = self._settings
@@ -101,14 +137,45 @@ class Cleaner:
         for index, tool in enumerate(request.tools or []):
             if tool.function.parameters is not None:
                 json_schema.check(tool.function.parameters, self._schema_limits, f"tools[{index}].function.parameters")
-        _check_tool_choice(request)
+        choice = request.tool_choice
+        named = None if choice is None or isinstance(choice, str) else choice.function.name
+        names = [tool.function.name for tool in request.tools or []]
+        _check_tool_choice(named, names, is_needed=choice not in (None, "none"))
         if request.top_logprobs and not request.logprobs:
             raise InvalidRequest("top_logprobs needs logprobs to be true.", param="top_logprobs")
+
+    def _check_response(self, request: ResponseRequest) -> None:
+        """What :meth:`_check_chat` checks, under the names that the fields have here."""
+        settings = self._settings
+        if not isinstance(request.input, str) and len(request.input) > settings.max_messages:
+            raise InvalidRequest(f"There are more than {settings.max_messages} items.", param="input")
+        if request.max_output_tokens is not None and request.max_output_tokens > settings.max_output_tokens:
+            raise InvalidRequest(
+                f"More than {settings.max_output_tokens} output tokens were asked for.", param="max_output_tokens"
+            )
+        wanted = request.text.format if request.text else None
+        if wanted is not None and wanted.type == "json_schema":
+            json_schema.check(wanted.schema_, self._schema_limits, "text.format.schema")
+        tools = request.tools or []
+        if len(tools) > settings.max_tools:
+            raise InvalidRequest(f"There are more than {settings.max_tools} tools.", param="tools")
+        for index, tool in enumerate(tools):
+            if tool.parameters is not None:
+                json_schema.check(tool.parameters, self._schema_limits, f"tools[{index}].parameters")
+        choice = request.tool_choice
+        named = choice.name if isinstance(choice, FunctionToolChoice) else None
+        _check_tool_choice(named, [tool.name for tool in tools], is_needed=choice not in (None, "none", "auto"))
 
     def _forward(self, request: ChatCompletionRequest | CompletionRequest, catalogue: Catalogue) -> Forwarded:
         settings = self._settings
         if request.n is not None and request.n > settings.max_choices:
             raise InvalidRequest(f"n is larger than {settings.max_choices}.", param="n")
+        if request.n is not None and request.n > 1 and request.temperature == 0:
+            raise InvalidRequest(
+                "n is larger than 1 and temperature is 0: all answers would be the same.",
+                remedy="Ask for one, or raise the temperature.",
+                param="n",
+            )
         if request.max_tokens is not None and request.max_tokens > settings.max_output_tokens:
             raise InvalidRequest(
                 f"More than {settings.max_output_tokens} output tokens were asked for.", param="max_tokens"
@@ -118,20 +185,24 @@ class Cleaner:
             raise InvalidRequest("stream_options needs stream to be true.", param="stream_options")
         show_usage = bool(request.stream_options and request.stream_options.include_usage)
         if stream:
-            # The account of use needs the final count; the relay leaves the event out for who did not ask.
-            request.stream_options = StreamOptions(include_usage=True)
+            # The account of use needs the counts; the relay leaves out what the client did not ask for.
+            request.stream_options = EngineStreamOptions(include_usage=True)
         request.model = catalogue.resolve(request.model)
         payload = request.model_dump_json(exclude_none=True, by_alias=True, exclude=_NOT_FORWARDED)
-        return Forwarded(payload.encode(), request.model, stream, show_usage)
+        sequences = _sequences(request)
+        asked = None if request.max_tokens is None else request.max_tokens * sequences
+        return Forwarded(payload.encode(), request.model, stream, show_usage, sequences, request.n or 1, asked)
 
 
-def _check_tool_choice(request: ChatCompletionRequest) -> None:
-    choice = request.tool_choice
-    if choice is None or choice == "none":
-        return
-    if not request.tools:
+def _sequences(request: ChatCompletionRequest | CompletionRequest) -> int:
+    prompts = request.prompt if isinstance(request, CompletionRequest) else None
+    return (request.n or 1) * (max(1, len(prompts)) if isinstance(prompts, list) else 1)
+
+
+def _check_tool_choice(named: str | None, tools: list[str], *, is_needed: bool) -> None:
+    if is_needed and not tools:
         raise InvalidRequest("tool_choice needs tools.", param="tool_choice")
-    if not isinstance(choice, str) and all(tool.function.name != choice.function.name for tool in request.tools):
+    if named is not None and named not in tools:
         raise InvalidRequest("tool_choice names a function that is not among tools.", param="tool_choice")
 
 
@@ -149,9 +220,23 @@ def _explain(problems: list[Any], body: bytes) -> ApplianceError:
         if problem["type"] == "json_invalid":
             return _explain_json(body)
     for problem in problems:
-        name = str(problem["loc"][-1]) if problem["loc"] else ""
-        if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1 and name in REFUSED_FIELDS:
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        # Unknown here, or known only with the one value that asks for nothing.
+        if problem["type"] in _REFUSALS and len(problem["loc"]) == 1 and name in REFUSED_FIELDS:
             return RefusedField(f"{name} is refused here: {REFUSED_FIELDS[name]}.", param=name)
+    for problem in problems:
+        if problem["loc"][:1] == ("tools",) and problem["loc"][2:] == ("type",) and problem["type"] == "literal_error":
+            return RefusedField(
+                "Tools are functions: the appliance searches no web and no files and runs no code.",
+                remedy='Send tools of the form {"type": "function", …}, which your app runs.',
+                param=_place(problem["loc"]),
+            )
+    if any(problem["type"].startswith("union_tag") for problem in problems):
+        return RefusedField(
+            "An item of input may be a message, a function_call or a function_call_output.",
+            remedy="Send what was said as messages; nothing that an id could name is stored here.",
+            param="input",
+        )
     if any("TextPart" in str(part) for problem in problems for part in problem["loc"]):
         return RefusedField(
             "A message's content may hold text only: images, audio and files are refused here.",

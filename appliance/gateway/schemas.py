@@ -11,49 +11,50 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 #: Values an SDK may send and that are never forwarded (``core.privacy.IGNORED_FIELDS``).
-_Text64 = Annotated[str, Field(max_length=64)]
-_Name = Annotated[str, Field(max_length=256)]
-_Metadata = Annotated[dict[_Text64, Annotated[str, Field(max_length=512)]], Field(max_length=16)]
+Text64 = Annotated[str, Field(max_length=64)]
+Name = Annotated[str, Field(max_length=256)]
+Metadata = Annotated[dict[Text64, Annotated[str, Field(max_length=512)]], Field(max_length=16)]
 
 
-class _Strict(BaseModel):
-    # Strict: "1" is not 1, as with OpenAI. Unknown fields are refused.
+class Strict(BaseModel):
+    """A part of a request body: ``"1"`` is not 1, as with OpenAI, and unknown fields are refused."""
+
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
-class TextPart(_Strict):
+class TextPart(Strict):
     """One text part of a message's content. There are no image, audio or file parts here."""
 
     type: Literal["text", "input_text", "output_text"]
     text: str
 
 
-class FunctionCall(_Strict):
+class FunctionCall(Strict):
     """A call the model made, as an app sends it back: the name and the arguments as JSON text."""
 
-    name: _Name
+    name: Name
     arguments: str
 
 
-class ToolCall(_Strict):
+class ToolCall(Strict):
     """One tool call of an assistant message."""
 
-    id: _Name
+    id: Name
     type: Literal["function"] = "function"
     function: FunctionCall
 
 
-class Message(_Strict):
+class Message(Strict):
     """One message of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[TextPart] | None = None
-    name: _Name | None = None
+    name: Name | None = None
     tool_calls: Annotated[list[ToolCall], Field(max_length=64)] | None = None
-    tool_call_id: _Name | None = None
+    tool_call_id: Name | None = None
     # What the SDK's own message objects carry when an app sends one back; never forwarded.
     refusal: str | None = None
     annotations: list[Any] | None = None
@@ -62,7 +63,7 @@ class Message(_Strict):
     reasoning: None = None
 
 
-class Function(_Strict):
+class Function(Strict):
     """A function the model may call; ``parameters`` is a JSON schema."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -71,27 +72,27 @@ class Function(_Strict):
     strict: bool | None = None
 
 
-class Tool(_Strict):
+class Tool(Strict):
     """A tool; functions are the only kind."""
 
     type: Literal["function"]
     function: Function
 
 
-class FunctionName(_Strict):
+class FunctionName(Strict):
     """The function that must be called."""
 
-    name: _Name
+    name: Name
 
 
-class NamedToolChoice(_Strict):
+class NamedToolChoice(Strict):
     """One named tool must be called."""
 
     type: Literal["function"]
     function: FunctionName
 
 
-class NamedSchema(_Strict):
+class NamedSchema(Strict):
     """The schema of a structured answer."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -100,22 +101,28 @@ class NamedSchema(_Strict):
     strict: bool | None = None
 
 
-class ResponseFormat(_Strict):
+class ResponseFormat(Strict):
     """The form of the answer: free text, any JSON object, or JSON by a schema."""
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: NamedSchema | None = None
 
 
-class StreamOptions(_Strict):
+class StreamOptions(Strict):
     """Options of a stream. ``include_obfuscation`` is accepted and changes nothing."""
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
 
-class _Sampling(_Strict):
-    model: _Name
+class EngineStreamOptions(StreamOptions):
+    """What the engine is asked for: its count of tokens in every event, so that a stream cut off has one."""
+
+    continuous_usage_stats: bool = True
+
+
+class _Sampling(Strict):
+    model: Name
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     logit_bias: Annotated[dict[Annotated[str, Field(pattern=r"^\d{1,7}$")], float], Field(max_length=1024)] | None = (
         None
@@ -132,21 +139,21 @@ class _Sampling(_Strict):
         | None
     ) = None
     stream: bool | None = None
-    stream_options: StreamOptions | None = None
+    stream_options: SerializeAsAny[StreamOptions] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_k: Annotated[int, Field(ge=-1, le=1_000_000)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     # Accepted because SDKs send them; never forwarded.
-    metadata: _Metadata | None = None
-    prompt_cache_key: _Name | None = None
-    prompt_cache_options: _Metadata | None = None
-    prompt_cache_retention: _Name | None = None
-    reasoning_effort: _Text64 | None = None
-    safety_identifier: _Name | None = None
-    service_tier: _Text64 | None = None
+    metadata: Metadata | None = None
+    prompt_cache_key: Name | None = None
+    prompt_cache_options: Metadata | None = None
+    prompt_cache_retention: Name | None = None
+    reasoning_effort: Text64 | None = None
+    safety_identifier: Name | None = None
+    service_tier: Text64 | None = None
     store: Literal[False] | None = None
-    user: _Name | None = None
-    verbosity: _Text64 | None = None
+    user: Name | None = None
+    verbosity: Text64 | None = None
 
 
 class ChatCompletionRequest(_Sampling):
@@ -170,16 +177,13 @@ class CompletionRequest(_Sampling):
     logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
 
 
-class ErrorDetail(BaseModel):
-    """What went wrong: a sentence with its remedy, the SDK's class of error, the field, the code."""
+class EmbeddingRequest(Strict):
+    """``POST /v1/embeddings``. Inputs are text, as in completions."""
 
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-
-
-class ErrorResponse(BaseModel):
-    """The body of every failure."""
-
-    error: ErrorDetail
+    model: Name
+    input: (
+        Annotated[str, Field(min_length=1)] | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+    )
+    dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    encoding_format: Literal["float", "base64"] | None = None
+    user: Name | None = None

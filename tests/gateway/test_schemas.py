@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from appliance.core.privacy import IGNORED_FIELDS, REFUSED_FIELDS
-from appliance.gateway.schemas import ChatCompletionRequest, CompletionRequest, ErrorResponse
+from appliance.gateway.schemas import ChatCompletionRequest, CompletionRequest
 
 #: Options of the SDK's call that are not fields of the request.
 CALL_OPTIONS = {"self", "extra_headers", "extra_query", "extra_body", "timeout"}
@@ -79,8 +79,3 @@ def test_what_apps_send_fits(fields: dict[str, Any]) -> None:
 def test_what_is_out_of_range_does_not(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ChatCompletionRequest.model_validate({**CHAT, **fields})
-
-
-def test_error_form_has_the_four_fields() -> None:
-    detail = ErrorResponse.model_json_schema()["$defs"]["ErrorDetail"]
-    assert set(detail["properties"]) == set(detail["required"]) == {"message", "type", "param", "code"}
