@@ -20,12 +20,13 @@ SAFETENSORS = b"tiny safetensors"
 
 #: Fakes pip: copies `source` into --dest as pip would, with its progress lines; the rest is the fault to show.
 PIP = """
-import pathlib, sys, time
+import os, pathlib, sys, time
 source, fault = sys.argv[1:3]
 options = dict(word.partition("=")[::2] for word in sys.argv[3:])
 (pathlib.Path(source).parent / "pip-calls").open("a").write(" ".join(sys.argv[3:]) + "\\n")
 requirements = pathlib.Path(options["--requirement"]).read_text()
 (pathlib.Path(source).parent / "requirements").write_text(requirements)
+(pathlib.Path(source).parent / "pip-pid").write_text(str(os.getpid()))
 content = pathlib.Path(source).read_bytes()
 target = pathlib.Path(options["--dest"]) / pathlib.Path(source).name
 print(f"Progress 0 of {len(content)}", flush=True)

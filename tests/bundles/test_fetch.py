@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,7 @@ def test_an_interrupted_download_leaves_nothing_and_the_next_one_succeeds(shop) 
     with pytest.raises(KeyboardInterrupt):
         fetch.wheel(shop.recipe, shop.cache, interrupt, shop.pip("hang"))
     assert shop.names(shop.cache) == set()
+    assert not (Path("/proc") / (shop.published.parent / "pip-pid").read_text()).exists()
 
     assert fetch.wheel(shop.recipe, shop.cache, pip=shop.pip()).is_file()
 
