@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from appliance.cli import demo, engine, gateway, keys, serve, settings, version
+from appliance.cli import demo, engine, gateway, keys, report, serve, settings, usage, version
 from appliance.errors import ApplianceError
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ app.command("serve")(serve.serve)
 app.command("gateway")(gateway.run)
 app.add_typer(keys.app, name="keys")
 app.command("engine")(engine.run)
+app.command("report")(report.report)
+app.command("usage")(usage.usage)
 app.command("settings")(settings.show)
 app.command("version")(version.show)
 

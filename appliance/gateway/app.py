@@ -11,10 +11,12 @@ from fastapi import FastAPI
 
 import appliance
 from appliance.gateway.asgi import ASGIApp
+from appliance.gateway.audit import Audit
 from appliance.gateway.authentication import Authenticate
 from appliance.gateway.engine_client import EngineClient
 from appliance.gateway.failures import Failures
 from appliance.gateway.hosts import TrustedHosts
+from appliance.gateway.journal import Journal
 from appliance.gateway.keyring import KeyRing
 from appliance.gateway.readiness import Probe
 from appliance.gateway.relay import Relay
@@ -45,8 +47,15 @@ def compose(settings: Settings) -> ASGIApp:
     keys = KeyRing(settings.key_database_path)
     routes = Routes(gateway, Relay(engine, probe), probe)
 
+    journal = Journal(
+        settings.record_database_path,
+        required=settings.audit.required,
+        retention_days=settings.audit.retention_days,
+    )
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        journal.start()
         watching = asyncio.create_task(probe.run())
         try:
             yield
@@ -54,11 +63,13 @@ def compose(settings: Settings) -> ASGIApp:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
+            await journal.close()
             engine.close()
             keys.close()
 
     layers: ASGIApp = _Router(routes, lifespan)
     layers = Authenticate(layers, keys, OPEN_PATHS)
+    layers = Audit(layers, journal, OPEN_PATHS)
     layers = TrustedHosts(layers, gateway.allowed_hosts)
     return Failures(layers, label)
 

@@ -23,6 +23,8 @@ from appliance.errors import EngineFailed, EngineTimeout, EngineUnavailable
 IDLE_SECONDS = 4.0
 #: Bytes of an answer held for a slow client before the engine's socket is no longer read.
 HIGH_WATER_BYTES = 1_048_576
+#: How long an engine that was told that nobody waits may go on before its connection is cut.
+LINGER_SECONDS = 0.5
 #: Idle connections kept for reuse.
 MAX_IDLE = 512
 
@@ -197,6 +199,7 @@ class _Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_half_closed",
         "_idle_timeout",
         "_last_progress",
         "_leaving",
@@ -223,6 +226,7 @@ class _Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._leaving: asyncio.Future[None] | None = None
         self._paused = False
+        self._half_closed = False
         self.broken = False
         self.idle_since = 0.0
         self.parts: deque[bytes] = deque()
@@ -299,7 +303,16 @@ class _Connection(asyncio.Protocol):
             raise Abandoned
 
     def _abandon(self, _leaving: asyncio.Future[None]) -> None:
-        self._break()
+        if self._transport is None or self.broken or not self.has_head or self.complete:
+            self._break()
+            return
+        # Half closed, the engine stops just the same, and what it has sent by then still arrives: the
+        # account of use has the tokens it counted, not those up to some moment before.
+        self._half_closed = True
+        self._transport.write_eof()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._break)
 
     def _check_silence(self) -> None:
         loop = asyncio.get_running_loop()
@@ -359,7 +372,7 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self.complete = True
-        self.reusable = self._parser.should_keep_alive()
+        self.reusable = self._parser.should_keep_alive() and not self._half_closed
 
 
 def _render(method: str, path: str, body: bytes, request_id: str) -> bytes:

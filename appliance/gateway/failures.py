@@ -52,11 +52,12 @@ class Failures:
         except ApplianceError as err:
             await answer.fail(err)
         except HTTPException as err:
-            await answer.fail(_routing_error(err))
+            await answer.fail(routing_error(err))
         except Exception as err:  # noqa: BLE001  the process boundary: no traceback reaches a client or the log
             _log.error("unexpected failure", request_id=this.request_id, error=type(err).__name__)
             await answer.fail(ApplianceError())
-        _log.info(
+        # The audit is the record of requests; the log keeps what an operator has to look at.
+        (_log.warning if this.status >= 500 else _log.debug)(
             "request",
             request_id=this.request_id,
             route=this.route,
@@ -102,13 +103,13 @@ class _Answer:
             return
         if self._started:
             self._this.status = err.status
-            await self._send({"type": "http.response.body", "body": error_body.render_event(err), "more_body": False})
+            await self._send({"type": "http.response.body", "body": self._this.render_failure(err), "more_body": False})
             return
         headers = [(name.lower().encode(), value.encode()) for name, value in err.headers.items()]
         await respond(self.send, err.status, error_body.render(err), headers)
 
 
-def _routing_error(err: HTTPException) -> ApplianceError:
+def routing_error(err: HTTPException) -> ApplianceError:
     """FastAPI's own refusals: no such path, no such method, a malformed path."""
     if err.status_code == 405:
         return MethodNotAllowed(headers=err.headers)

@@ -60,6 +60,8 @@ class RecordStore:
         _make(path)
         self._key = _sealing_key(path)
         self._database = connect(path)
+        self._path = path
+        self._inode = path.stat().st_ino
         self._head_file = os.open(path.with_suffix(".head"), os.O_RDWR | os.O_CREAT, 0o640)
         self._open: dict[str, int] = {}
         self._noted = 0
@@ -88,6 +90,11 @@ class RecordStore:
             # Another process wrote meanwhile: follow on from there.
             self._tail = self._last()
             self._append(records)
+
+    def check_path(self) -> None:
+        """Raise FileNotFoundError where the file is gone: SQLite would write on into what nobody can read."""
+        if self._path.stat().st_ino != self._inode:
+            raise FileNotFoundError(self._path)
 
     def recover(self, now_ms: int) -> int:
         """Close what a crash or a power cut left open, as interrupted; returns how many. For the gateway's start."""

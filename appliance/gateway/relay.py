@@ -6,6 +6,7 @@ vLLM stops generating when its connection closes, so leaving closes it at once.
 from __future__ import annotations
 
 import asyncio
+import time
 
 from appliance.core import error_body
 from appliance.core.event_stream import EventStream, Usage
@@ -56,6 +57,9 @@ class Relay:
         leaving = asyncio.ensure_future(_gone(receive))
         response: EngineResponse | None = None
         try:
+            this.engine_started = time.monotonic()
+            if this.on_engine is not None:
+                this.on_engine()
             response = await self._engine.request(
                 "POST", path, request.payload, request_id=this.request_id, leaving=leaving
             )
@@ -84,7 +88,7 @@ class Relay:
         await respond(send, 200, body, [])
 
     async def _stream(self, response: EngineResponse, request: Forwarded, this: Exchange, send: Send) -> None:
-        events = EventStream(show_usage=request.show_usage)
+        events = EventStream(show_usage=request.show_usage, choices=request.choices)
         started = False
         try:
             while not events.failed:

@@ -49,7 +49,43 @@ def test_any_cut_gives_the_bytes_of_the_whole(
     assert all(part == b"" or part.endswith(b"\n\n") for part in out), "no torn event"
     assert events.done
     assert not events.failed
-    assert events.usage == (Usage(7, 3) if with_usage else None)
+    counted = Usage(0, len(tokens), "counted") if tokens else None
+    assert events.usage == (Usage(7, 3) if with_usage else counted)
+
+
+def running(text: str, index: int, prompt: int, generated: int, **more: object) -> bytes:
+    """An event with vLLM's running count, which stands behind the choices and before what is rarely set."""
+    usage = {"prompt_tokens": prompt, "total_tokens": prompt + generated, "completion_tokens": generated}
+    return event({"id": "c", "choices": [{"index": index, "delta": {"content": text}}], "usage": usage, **more})
+
+
+@given(st.lists(st.text() | TRICKY, max_size=8), st.booleans(), st.data())
+def test_running_counts_are_cut_out_and_kept_for_a_stream_that_ends_early(
+    texts: list[str], with_details: bool, data: st.DataObject
+) -> None:
+    more = {"prompt_token_ids": None} if with_details else {}
+    sent = b"".join(running(text, 0, 7, number, **more) for number, text in enumerate(texts))
+    bare = b"".join(event({"id": "c", "choices": [{"index": 0, "delta": {"content": text}}], **more}) for text in texts)
+    events = EventStream(show_usage=True)
+    assert b"".join(events.feed(part) for part in data.draw(cut(sent))) == bare
+    assert events.usage == (Usage(7, len(texts) - 1, "running") if texts else None)
+    assert events.feed(USAGE + DONE) == USAGE + DONE
+    assert events.usage == Usage(7, 3)
+
+
+def test_running_counts_of_several_choices_and_prompts_add_up() -> None:
+    events = EventStream(show_usage=False, choices=2)
+    for index, prompt in enumerate((7, 7, 9, 9)):
+        events.feed(running("a", index, prompt, 1) + running("b", index, prompt, 2 + index))
+    assert events.usage == Usage(16, 2 + 3 + 4 + 5, "running")
+
+
+def test_running_count_with_details_is_cut_out_whole() -> None:
+    events = EventStream(show_usage=True)
+    usage = {"prompt_tokens": 5, "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 1}}
+    choices = [{"index": 0, "delta": {"content": "a"}}]
+    assert events.feed(event({"choices": choices, "usage": usage})) == event({"choices": choices})
+    assert events.usage == Usage(5, 2, "running")
 
 
 @given(TOKENS, TOKENS, st.data())

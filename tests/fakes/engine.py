@@ -29,6 +29,7 @@ INTERNAL_TEXT = "Traceback /opt/engine/worker.py EngineDeadError"
 MODES = (
     "normal",
     "slow",  # a token every `gap_seconds`
+    "held",  # answers when `finish` lets it
     "hangs",  # takes the request, never answers
     "hangs_in_stream",  # falls silent after the first token
     "dies_before_answer",  # closes the connection without a byte
@@ -59,6 +60,11 @@ class Seen:
         return json.loads(self.body)
 
 
+def is_probe(seen: Seen) -> bool:
+    """Whether it is the gateway's own one-token request."""
+    return seen.json.get("prompt") == "1" and seen.json.get("max_tokens") == 1
+
+
 class FakeEngine:
     """Runs in a thread with a loop of its own: ``with FakeEngine(path) as engine: …``."""
 
@@ -69,6 +75,7 @@ class FakeEngine:
         self.gap_seconds = gap_seconds
         self.seen: list[Seen] = []
         self.abandoned = 0
+        self.held: list[asyncio.Event] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fake engine", daemon=True)
         self._connections: set[_Connection] = set()
@@ -148,11 +155,7 @@ class FakeEngine:
 
     def generations(self) -> list[Seen]:
         """What apps asked for: without the listings and the gateway's one-token probes."""
-        return [
-            seen
-            for seen in self.seen
-            if seen.method == "POST" and not (seen.json.get("prompt") == "1" and seen.json.get("max_tokens") == 1)
-        ]
+        return [seen for seen in self.seen if seen.method == "POST" and not is_probe(seen)]
 
     def wait_for_abandoned(self, count: int, deadline_seconds: float = 5.0) -> bool:
         """Wait until that many answers were abandoned."""
@@ -163,6 +166,30 @@ class FakeEngine:
         """Wait until that many generations have been asked for."""
         with self._changed:
             return self._changed.wait_for(lambda: len(self.generations()) >= count, deadline_seconds)
+
+    def wait_for_held(self, count: int, deadline_seconds: float = 5.0) -> bool:
+        """Wait until that many held answers are due."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self.held) >= count, deadline_seconds)
+
+    def finish(self, count: int = 1) -> None:
+        """Let that many of the held answers go, the oldest first."""
+        with self._changed:
+            released, self.held = self.held[:count], self.held[count:]
+        for event in released:
+            self._loop.call_soon_threadsafe(event.set)
+
+    async def hold(self) -> None:
+        event = asyncio.Event()
+        with self._changed:
+            self.held.append(event)
+            self._changed.notify_all()
+        try:
+            await event.wait()
+        finally:
+            with self._changed:
+                if event in self.held:
+                    self.held.remove(event)
 
     def note(self, seen: Seen | None = None) -> None:
         with self._changed:
@@ -238,6 +265,8 @@ class _Connection(asyncio.Protocol):
     async def generate(self, seen: Seen) -> None:
         asked = seen.json
         chat = seen.path == "/v1/chat/completions"
+        if self.engine.mode == "held" and not is_probe(seen):
+            await self.engine.hold()
         tokens = min(asked.get("max_tokens") or self.engine.tokens, self.engine.tokens)
         usage = {"prompt_tokens": 7, "total_tokens": 7 + tokens, "completion_tokens": tokens}
         head = {"id": "chatcmpl-fake" if chat else "cmpl-fake", "created": 1, "model": asked["model"]}
@@ -263,7 +292,9 @@ class _Connection(asyncio.Protocol):
         head["object"] = "chat.completion.chunk" if chat else "text_completion"
         for i in range(tokens):
             content = {"delta": {"content": f"tok{i} "}} if chat else {"text": f"tok{i} "}
-            event = self.event({**head, "choices": [{"index": 0, **content, "finish_reason": None}]})
+            event = self.event(
+                {**head, "choices": [{"index": 0, **content, "finish_reason": None}], **_running(asked, i + 1)}
+            )
             if mode == "dies_in_event" and i == 1:
                 self.chunk(event[: len(event) // 2])
             else:
@@ -279,7 +310,8 @@ class _Connection(asyncio.Protocol):
             if mode == "slow":
                 await asyncio.sleep(self.engine.gap_seconds)
         content = {"delta": {}} if chat else {"text": ""}
-        self.chunk(self.event({**head, "choices": [{"index": 0, **content, "finish_reason": "stop"}]}))
+        last = {"index": 0, **content, "finish_reason": "stop"}
+        self.chunk(self.event({**head, "choices": [last], **_running(asked, tokens)}))
         if (asked.get("stream_options") or {}).get("include_usage"):
             self.chunk(self.event({**head, "choices": [], "usage": usage}))
         if mode != "ends_early":
@@ -311,6 +343,13 @@ _REFUSALS = {
     "fails": (500, INTERNAL_TEXT),
     "starting": (503, INTERNAL_TEXT),
 }
+
+
+def _running(asked: Any, tokens: int) -> dict[str, Any]:
+    """vLLM's count in every event, for who asks for it."""
+    if not (asked.get("stream_options") or {}).get("continuous_usage_stats"):
+        return {}
+    return {"usage": {"prompt_tokens": 7, "total_tokens": 7 + tokens, "completion_tokens": tokens}}
 
 
 def _card() -> dict[str, Any]:

@@ -83,9 +83,12 @@ class Gateway:
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "47 + 38 = 75?"}]}
 
 
-def start(state_dir: Path, engine: FakeEngine, **gateway_settings: Any) -> Iterator[Gateway]:
+def start(
+    state_dir: Path, engine: FakeEngine, audit: dict[str, Any] | None = None, **gateway_settings: Any
+) -> Iterator[Gateway]:
     settings = Settings(
         state_dir=state_dir,
+        audit=audit or {},
         gateway={"port": 1, **QUICK, **gateway_settings},
         engine={"socket_path": engine.path},
     )

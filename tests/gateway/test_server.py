@@ -37,6 +37,7 @@ class Process:
             "APPLIANCE_GATEWAY__PORT": str(port),
             "APPLIANCE_ENGINE__SOCKET_PATH": str(socket_path),
             "APPLIANCE_GATEWAY__SHUTDOWN_GRACE_SECONDS": "5",
+            "APPLIANCE_LOG__LEVEL": "debug",
         }
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
