@@ -107,6 +107,9 @@ class GatewaySettings(_Section):
         "2 is twice as much.",
     )
     body_timeout_seconds: float = Field(30.0, gt=0, description="Longest wait for a request body to arrive.")
+    write_timeout_seconds: float = Field(
+        30.0, gt=0, description="Longest time in which a client may take nothing of its answer."
+    )
     engine_connect_timeout_seconds: float = Field(2.0, gt=0, description="Longest wait for the engine's socket.")
     engine_first_byte_timeout_seconds: float = Field(
         300.0, gt=0, description="Longest wait for the first byte of the engine's answer."
@@ -371,6 +374,7 @@ _KINDS: dict[Any, str] = {
     Path: "path",
     tuple: "list of text",
     dict: "table of text",
+    dict[str, float]: "table of numbers",
 }
 
 
@@ -378,7 +382,7 @@ def _shown(default: Any) -> str:
     if default is None:
         return "—"
     if isinstance(default, dict):
-        return ", ".join(default)
+        return ", ".join(default) or "—"
     if isinstance(default, tuple):
         return ", ".join(str(item) for item in default)
     return str(default)
@@ -416,7 +420,7 @@ def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
     """A misspelt variable would otherwise be ignored in silence."""
     described = list(describe())
     known = {setting.variable for setting in described} | {FILE_VARIABLE}
-    tables = tuple(f"{setting.variable}__" for setting in described if setting.kind == _KINDS[dict])
+    tables = tuple(f"{setting.variable}__" for setting in described if setting.kind.startswith("table"))
     sections = tuple(f"{PREFIX}{name.upper()}__" for name in Settings.model_fields)
     for name in environ:
         upper = name.upper()

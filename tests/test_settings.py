@@ -118,6 +118,27 @@ def test_mistake_in_the_file_is_named(file: Path, text: str, part: str) -> None:
     assert part in refusal().message
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("INTERACTIVE_HOURS", '["8 to 22"]'),
+        ("INTERACTIVE_HOURS", '["mon-fry 08:00-22:00"]'),
+        ("BATCH_SHARE", "1.1"),
+        ("APP_WEIGHTS", '{"homework-app": 0}'),
+    ],
+)
+def test_hours_and_shares_that_cannot_be_meant_are_refused_at_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"APPLIANCE_GATEWAY__{name}", value)
+    assert name.lower() in refusal().message
+
+
+def test_weight_of_an_app_may_be_set_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APPLIANCE_GATEWAY__APP_WEIGHTS__TUTOR", "2")
+    assert settings.load().gateway.app_weights == {"tutor": 2.0}
+
+
 def test_wrong_type_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APPLIANCE_GATEWAY__PORT", "high")
     assert "gateway.port is not valid" in refusal().message

@@ -15,9 +15,9 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from appliance.core import error_body
-from appliance.errors import ApplianceError, HeadersTooLarge, InvalidRequest
+from appliance.errors import ApplianceError, HeadersTooLarge, InvalidRequest, TooManyConnections
 
-_REASONS = {400: b"Bad Request", 431: b"Request Header Fields Too Large"}
+_REASONS = {400: b"Bad Request", 431: b"Request Header Fields Too Large", 503: b"Service Unavailable"}
 #: Headers that offer another protocol (RFC 9110, section 7.8; RFC 7540, section 3.2.1).
 _OFFERS = frozenset({b"connection", b"http2-settings", b"upgrade"})
 
@@ -31,6 +31,10 @@ class GatewayProtocol(HttpToolsProtocol):
     max_header_bytes = 16_384
     #: Longest time for the header block to arrive: a client that drips bytes holds nothing.
     header_timeout_seconds = 30.0
+    #: Longest time in which a client may take nothing of its answer: it holds a slot of the engine meanwhile.
+    write_timeout_seconds = 30.0
+    #: Most connections; on a further one the first request is refused. Half as many again are cut off unheard.
+    max_connections = 4096
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -42,11 +46,29 @@ class GatewayProtocol(HttpToolsProtocol):
         self._offered = False
         self._deaf = False
         self._header_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
         self._expect_headers()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Take the connection, or cut it off where there are far too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.max_connections * 3 // 2:
+            transport.abort()
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than it is written to: see that it reads at all."""
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(self.write_timeout_seconds, self._give_up)
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        super().resume_writing()
+        self._stop_write_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timer too."""
         self._stop_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
@@ -92,6 +114,10 @@ class GatewayProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes."""
         if self._deaf:
+            return
+        if len(self.connections) > self.max_connections and not self._is_busy():
+            self._deaf = True
+            self._refuse(TooManyConnections(headers={"retry-after": "1"}))
             return
         self._unset_keepalive_if_required()
         if self._header_timer is None and not self._is_busy():
@@ -155,15 +181,21 @@ class GatewayProtocol(HttpToolsProtocol):
             self._header_timer.cancel()
             self._header_timer = None
 
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
     def _give_up(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.close()
+        # What is still to be written would keep a closing connection open.
+        self.transport.abort()
 
     def _refuse(self, err: ApplianceError) -> None:
         body = error_body.render(err)
+        headers = "".join(f"{name}: {value}\r\n" for name, value in err.headers.items()).encode()
         self.transport.write(
             b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nx-request-id: req-%s\r\n"
-            b"connection: close\r\n\r\n%s"
-            % (err.status, _REASONS[err.status], len(body), secrets.token_hex(16).encode(), body)
+            b"%sconnection: close\r\n\r\n%s"
+            % (err.status, _REASONS[err.status], len(body), secrets.token_hex(16).encode(), headers, body)
         )
         self.transport.close()

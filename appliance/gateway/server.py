@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import resource
 import signal
 import socket
 
@@ -18,6 +19,8 @@ from appliance.settings import Settings
 _log = logs.get(__name__)
 #: Connections the kernel holds before they are accepted; a burst of apps fits.
 BACKLOG = 2048
+#: Descriptors that are no client's: the engine's connections, the databases, the process's own.
+OTHER_DESCRIPTORS = 768
 #: Longer than an app's pause between two questions, so that it keeps its connection.
 KEEP_ALIVE_SECONDS = 75
 
@@ -43,7 +46,12 @@ def serve(settings: Settings) -> None:
 def configure(settings: Settings, app: ASGIApp) -> uvicorn.Config:
     """How uvicorn serves the application."""
     gateway = settings.gateway
-    protocol = type("Protocol", (GatewayProtocol,), {"max_header_bytes": gateway.max_header_bytes})
+    limits = {
+        "max_connections": _affordable_connections(gateway.max_connections),
+        "max_header_bytes": gateway.max_header_bytes,
+        "write_timeout_seconds": gateway.write_timeout_seconds,
+    }
+    protocol = type("Protocol", (GatewayProtocol,), limits)
     return uvicorn.Config(
         app,
         http=protocol,
@@ -59,6 +67,20 @@ def configure(settings: Settings, app: ASGIApp) -> uvicorn.Config:
         timeout_graceful_shutdown=round(gateway.shutdown_grace_seconds),
         backlog=BACKLOG,
     )
+
+
+def _affordable_connections(wanted: int) -> int:
+    """As many connections as are wanted and as file descriptors allow, after raising their soft limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # The protocol cuts off at half as many again.
+    needed = wanted * 3 // 2 + OTHER_DESCRIPTORS
+    if soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    affordable = max(1, min(wanted, (soft - OTHER_DESCRIPTORS) * 2 // 3))
+    if affordable < wanted:
+        _log.warning("fewer connections than set: too few file descriptors", count=affordable)
+    return affordable
 
 
 def bind(host: str, port: int) -> socket.socket:
