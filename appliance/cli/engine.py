@@ -55,6 +55,7 @@ def run(
         return
     command.require_memory(checked, profile, tree, device)
     with Claim(tree.socket_path) as claim, _output(log_file) as output:
+        claim.note_sequences(tree.sequences_path, profile.max_num_seqs.value)
         plan = _plan(tree, checked, line, restart=not no_restart)
         asyncio.run(_supervise(plan, claim, output))
 

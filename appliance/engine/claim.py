@@ -25,6 +25,7 @@ from appliance.errors import AlreadyRunning, StateUnusable
 #: The gateway is in the socket's group, nobody else may connect.
 DIRECTORY_MODE = 0o750
 SOCKET_MODE = 0o660
+NOTE_MODE = 0o640
 #: Of the engine's processes: nothing they create is open to others, from the first moment.
 UMASK = 0o007
 _POLL_SECONDS = 0.05
@@ -91,6 +92,24 @@ class Claim:
             self._socket_path.unlink(missing_ok=True)
         except OSError as err:
             raise StateUnusable(f"The stale socket {self._socket_path} cannot be removed: {err.strerror}.") from None
+
+    def note_sequences(self, path: Path, sequences: int) -> None:
+        """Note beside the socket how many sequences the engine generates at once: the gateway gives it no more.
+
+        Args:
+            path: the setting tree's ``sequences_path``.
+            sequences: vLLM's ``--max-num-seqs``.
+
+        Raises:
+            StateUnusable: it cannot be written.
+        """
+        draft = path.with_name(path.name + ".new")
+        try:
+            draft.write_text(f"{sequences}\n", encoding="ascii")
+            draft.chmod(NOTE_MODE)
+            draft.replace(path)
+        except OSError as err:
+            raise StateUnusable(f"The engine's socket directory cannot be used: {err.strerror}.") from None
 
     def restrict(self) -> None:
         """Give the socket its final mode; the umask has kept others out until here."""

@@ -10,6 +10,7 @@ import pytest
 
 from appliance.engine.claim import Claim
 from appliance.errors import AlreadyRunning, StateUnusable
+from appliance.settings import Settings
 
 
 @pytest.fixture
@@ -99,3 +100,12 @@ def test_socket_gets_its_final_mode(path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
         path.unlink()
         claim.restrict()
+
+
+def test_number_of_sequences_is_noted_for_the_gateway_and_replaced_by_the_next(state_dir):
+    settings = Settings(state_dir=state_dir)
+    with Claim(settings.socket_path) as claim:
+        claim.note_sequences(settings.sequences_path, 16)
+        claim.note_sequences(settings.sequences_path, 256)
+    assert settings.sequences_path.read_text() == "256\n"
+    assert settings.sequences_path.stat().st_mode & 0o777 == 0o640
