@@ -36,7 +36,8 @@ def test_error_has_key_message_remedy_and_status(kind: type[ApplianceError]) -> 
 
 
 def test_keys_are_unique() -> None:
-    keys = [kind.key for kind in CLASSES]
+    # A subclass without a key of its own is the same thing to a client.
+    keys = [kind.key for kind in CLASSES if "key" in vars(kind)]
     assert sorted(keys) == sorted(set(keys))
 
 

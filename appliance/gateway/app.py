@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 
 import appliance
+from appliance.gateway.admission import Admission
 from appliance.gateway.asgi import ASGIApp
 from appliance.gateway.audit import Audit
 from appliance.gateway.authentication import Authenticate
@@ -44,8 +45,10 @@ def compose(settings: Settings) -> ASGIApp:
         timeout_seconds=gateway.probe_timeout_seconds,
         window_seconds=gateway.ready_window_seconds,
     )
+    admission = Admission(gateway, settings.sequences_path, is_hung=lambda: probe.is_hung)
+    probe.on_ready = admission.engine_started
     keys = KeyRing(settings.key_database_path)
-    routes = Routes(gateway, Relay(engine, probe), probe)
+    routes = Routes(gateway, Relay(engine, probe, admission), probe)
 
     journal = Journal(
         settings.record_database_path,

@@ -49,6 +49,8 @@ class Probe:
         self._clock = clock
         self._readiness = Readiness(window_seconds)
         self._was_ready = False
+        #: Called when the engine has become ready: it may be another one than before.
+        self.on_ready: Callable[[], None] = lambda: None
         self._hung = False
         self._doubt = asyncio.Event()
 
@@ -122,6 +124,7 @@ class Probe:
         """Log changes only: a line every few seconds would hide them."""
         ready = self.is_ready
         if ready and not self._was_ready:
+            self.on_ready()
             _log.info("engine is ready", model=self.catalogue.models[0].name if self.catalogue.models else None)
         elif self._was_ready and not ready:
             _log.warning("engine is not ready", reason=reason)

@@ -9,8 +9,10 @@ import asyncio
 import time
 
 from appliance.core import error_body
+from appliance.core.admission import Place
 from appliance.core.event_stream import EventStream, Usage
 from appliance.errors import EngineFailed, EngineUnavailable
+from appliance.gateway.admission import Admission
 from appliance.gateway.asgi import Receive, Send, respond
 from appliance.gateway.engine_client import Abandoned, EngineClient, EngineResponse
 from appliance.gateway.exchange import Exchange
@@ -31,11 +33,13 @@ class Relay:
     Args:
         engine: the client of the engine's socket.
         probe: told of every real generation and of every loss.
+        admission: the queue in front of the engine.
     """
 
-    def __init__(self, engine: EngineClient, probe: Probe) -> None:
+    def __init__(self, engine: EngineClient, probe: Probe, admission: Admission) -> None:
         self._engine = engine
         self._probe = probe
+        self._admission = admission
 
     async def __call__(self, path: str, request: Forwarded, this: Exchange, receive: Receive, send: Send) -> None:
         """Relay one request.
@@ -48,15 +52,18 @@ class Relay:
             send: ASGI send.
 
         Raises:
-            ApplianceError: the engine refused, failed, fell silent or is gone.
+            ApplianceError: the engine is busy, refused, failed, fell silent or is gone.
         """
         this.model = request.model
         this.stream = request.stream
         if self._probe.is_hung:
             raise EngineUnavailable(headers={"retry-after": "5"})
         leaving = asyncio.ensure_future(_gone(receive))
+        place: Place | None = None
         response: EngineResponse | None = None
+        served = False
         try:
+            place = await self._wait(request, this, leaving)
             this.engine_started = time.monotonic()
             if this.on_engine is not None:
                 this.on_engine()
@@ -69,6 +76,7 @@ class Relay:
                 await self._stream(response, request, this, send)
             else:
                 await self._whole(response, this, send)
+            served = True
         except Abandoned:
             this.cancelled = True
         except EngineUnavailable:
@@ -78,6 +86,18 @@ class Relay:
             leaving.cancel()
             if response is not None:
                 response.close()
+            if place is not None:
+                self._admission.leave(place, served=served)
+
+    async def _wait(self, request: Forwarded, this: Exchange, leaving: asyncio.Future[None]) -> Place:
+        """Take a slot at the engine, and note how long that took, also when it came to nothing."""
+        began = time.monotonic()
+        try:
+            return await self._admission.enter(
+                this.app, this.priority, request.sequences, len(request.payload), leaving
+            )
+        finally:
+            this.queue_seconds = time.monotonic() - began
 
     async def _whole(self, response: EngineResponse, this: Exchange, send: Send) -> None:
         body = await response.read()
