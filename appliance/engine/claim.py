@@ -51,12 +51,11 @@ class Claim:
             self._lock = os.open(f"{socket_path}.lock", flags, 0o600)
         except OSError as err:
             raise StateUnusable(f"The engine's socket directory cannot be used: {err.strerror}.") from None
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, self._lock)
             self._take(time.monotonic() + wait_seconds)
             self.clear()
-        except BaseException:
-            os.close(self._lock)
-            raise
+            undo.pop_all()
 
     def __enter__(self) -> Self:
         return self

@@ -78,6 +78,7 @@ def test_command_dies_with_a_killed_keeper(keep):
     command = int(keeper.stdout.readline())
     keeper.kill()
     until(lambda: not alive(command), "the command gone")
+    assert keeper.wait(timeout=30) == -signal.SIGKILL
 
 
 def test_orphans_that_end_early_are_collected(keep):

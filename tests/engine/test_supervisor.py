@@ -48,6 +48,7 @@ def test_no_process_survives_sigkill_of_the_supervisor_while_the_model_loads(sup
     until(lambda: len(engine.pids()) == 3, "three processes")
     engine.signal(signal.SIGKILL)
     engine.wait_gone()
+    assert engine.wait_exit() == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
