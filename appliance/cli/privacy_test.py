@@ -1,0 +1,67 @@
+"""``appliance privacy-test``: plant canary words in a running appliance and look for them afterwards."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from appliance.cli import serve, state
+from appliance.cli.state import StateDir
+from appliance.gateway.keystore import KeyStore
+from appliance.health.privacy import PrivacyTest, Report, Target
+from appliance.settings import Settings
+
+#: How a key of the test's own is called in lists and in the audit.
+APP = "privacy-test"
+
+
+def run(
+    state_dir: StateDir = None,
+    model: Annotated[str, typer.Option(help="A name the appliance serves; aliases are fine.")] = "gpt-4o",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Send words that stand nowhere else through every route and failure, then search this box for them.
+
+    Searched are the state directory, logs, journal, metrics, temporary files and command lines. Exit status 0
+    if none was found, 1 if one was.
+
+    Example: appliance privacy-test --json
+    """
+    settings = state.load(state_dir)
+    store = KeyStore(settings.key_database_path)
+    started = time.time()
+    record, key = store.create(APP, now=started)
+    console = Console(stderr=True)
+    try:
+        with console.status("starting") as status:
+            test = PrivacyTest(_target(settings, key), started - 1, status.update)
+            report = test.run(model)
+    finally:
+        store.revoke(record.key_id, now=time.time())
+    if as_json:
+        typer.echo(json.dumps(asdict(report), ensure_ascii=False))
+    else:
+        _print(report)
+    raise typer.Exit(1 if report.finds else 0)
+
+
+def _target(settings: Settings, key: str) -> Target:
+    host = serve.reachable_host(settings.gateway.host)
+    return Target(host, settings.gateway.port, key, settings.state_dir.absolute())
+
+
+def _print(report: Report) -> None:
+    answered = sum(1 for status in report.planted.values() if status == 200)
+    typer.echo(f"planted   {len(report.planted)} words, {answered} in requests that were answered")
+    for place, count in report.searched.items():
+        typer.echo(f"searched  {place}: {count}")
+    for reason in report.unread:
+        typer.echo(f"not read  {reason}")
+    for find in report.finds:
+        typer.echo(f"FOUND     what was planted in {find.planted}: {find.found}")
+    typer.echo("result    " + (f"{len(report.finds)} found" if report.finds else "none found"))

@@ -1,0 +1,243 @@
+"""The privacy test: send canary words through every route and failure path, then search the box for them.
+
+It searches where a careless line of code would leave them: the state
+directory, the logs, the journal, the metrics, the temporary directories and
+the command lines of all processes. It does not search memory, swap, compressed
+or encrypted files.
+"""
+
+from __future__ import annotations
+
+import http.client
+import mmap
+import os
+import secrets
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from appliance.core import canary
+from appliance.core.canary import Planting
+from appliance.errors import EngineUnavailable
+
+TEMPORARY = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))  # noqa: S108  searched, not written
+_TIMEOUT_SECONDS = 60.0
+_JOURNAL_TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Target:
+    """The running appliance.
+
+    Attributes:
+        host: of the public listener.
+        port: of the public listener.
+        key: an API key.
+        state_dir: everything it keeps.
+        temporary: directories whose recently changed files are searched.
+        metrics: addresses ``host, port, path`` of its metrics pages; one that does not answer is reported.
+    """
+
+    host: str
+    port: int
+    key: str
+    state_dir: Path
+    temporary: tuple[Path, ...] = TEMPORARY
+    metrics: tuple[tuple[str, int, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Find:
+    """A canary that turned up: where it was planted and where it was found."""
+
+    planted: str
+    found: str
+
+
+@dataclass
+class Report:
+    """What a run did and found.
+
+    Attributes:
+        planted: part of a request to the status it was answered with, 0 where the connection ended.
+        searched: place to the number of files or pages read there.
+        unread: places that could not be read, with the reason.
+        finds: canaries that turned up.
+    """
+
+    planted: dict[str, int] = field(default_factory=dict)
+    searched: dict[str, int] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+    finds: list[Find] = field(default_factory=list)
+
+
+class PrivacyTest:
+    """One run over one appliance.
+
+    Args:
+        target: the running appliance.
+        since: Unix seconds before which a temporary file is not ours.
+        tick: told what is being done.
+    """
+
+    def __init__(self, target: Target, since: float, tick: Callable[[str], None] = lambda _text: None) -> None:
+        self._target = target
+        self._since = since
+        self._tick = tick
+        self._tag = canary.tag(secrets.token_bytes(canary.TAG_BYTES))
+        self._tag_forms = canary.forms(self._tag)
+        self._needles: dict[bytes, str] = {}
+        self.report = Report()
+
+    def run(self, model: str) -> Report:
+        """Plant and search.
+
+        Args:
+            model: a name the appliance serves.
+
+        Raises:
+            EngineUnavailable: nobody listens there.
+        """
+        self._plant(model)
+        self._search_state()
+        self._search_temporary()
+        self._search_processes()
+        self._search_journal()
+        self._search_metrics()
+        return self.report
+
+    def _plant(self, model: str) -> None:
+        # A word for every planting, so that a find names the route it came by.
+        count = sum(1 for _ in canary.plantings(self._tag, model))
+        for number in range(count):
+            word = canary.word(self._tag, number)
+            planting = list(canary.plantings(word, model))[number]
+            self._tick(f"planting in {planting.where}")
+            self.report.planted[planting.where] = self._send(planting)
+            self._needles.update(dict.fromkeys(canary.forms(word), planting.where))
+
+    def _send(self, planting: Planting) -> int:
+        headers = {"content-type": "application/json", **planting.headers}
+        if planting.authorized:
+            headers["authorization"] = f"Bearer {self._target.key}"
+        connection = http.client.HTTPConnection(self._target.host, self._target.port, timeout=_TIMEOUT_SECONDS)
+        try:
+            connection.request(planting.method, planting.path, planting.body or None, headers)
+            if planting.leave_early and b'"stream": true' not in planting.body:
+                return 0
+            response = connection.getresponse()
+            response.read(1 if planting.leave_early else None)
+        except ConnectionRefusedError:
+            raise EngineUnavailable("The gateway does not answer.", remedy="Start the appliance first.") from None
+        except (OSError, http.client.HTTPException):
+            return 0
+        else:
+            return response.status
+        finally:
+            connection.close()
+
+    def _search_state(self) -> None:
+        self._tick("searching the state directory")
+        self._search_files("state directory", _files([self._target.state_dir]))
+
+    def _search_temporary(self) -> None:
+        self._tick("searching temporary files")
+        inside = self._target.state_dir.resolve()
+        recent = (
+            path
+            for path in _files(self._target.temporary)
+            if not path.is_relative_to(inside) and _changed_at(path) >= self._since
+        )
+        self._search_files("temporary files", recent)
+
+    def _search_files(self, place: str, files: Iterable[Path]) -> None:
+        count = 0
+        for path in files:
+            try:
+                with path.open("rb") as file:
+                    if os.fstat(file.fileno()).st_size == 0:
+                        continue
+                    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                        count += 1
+                        self._look(data, str(path))
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError) as err:
+                self.report.unread.append(f"{path}: {type(err).__name__}")
+        self.report.searched[place] = count
+
+    def _search_processes(self) -> None:
+        self._tick("searching the command lines of processes")
+        count = 0
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                self._look(path.read_bytes(), f"command line of process {path.parent.name}")
+                count += 1
+        self.report.searched["command lines"] = count
+
+    def _search_journal(self) -> None:
+        program = shutil.which("journalctl")
+        if program is None or not Path("/run/systemd/journal").exists():
+            self.report.unread.append("journal: there is none on this machine")
+            return
+        self._tick("searching the journal")
+        # Its own output is read through a pipe: the words never stand in a file of ours.
+        done = subprocess.run(
+            [program, f"--since=@{int(self._since)}", "--output=export", "--no-pager"],
+            capture_output=True,
+            timeout=_JOURNAL_TIMEOUT_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            self.report.unread.append("journal: this user may not read it")
+            return
+        self._look(done.stdout, "journal")
+        self.report.searched["journal"] = 1
+
+    def _search_metrics(self) -> None:
+        count = 0
+        for host, port, path in self._target.metrics:
+            self._tick(f"searching {path}")
+            connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
+            try:
+                connection.request("GET", path)
+                self._look(connection.getresponse().read(), path)
+                count += 1
+            except (OSError, http.client.HTTPException):
+                self.report.unread.append(f"{path}: nobody answers on port {port}")
+            finally:
+                connection.close()
+        if self._target.metrics:
+            self.report.searched["metrics"] = count
+
+    def _look(self, data: bytes | mmap.mmap, place: str) -> None:
+        # The few forms of the tag first: a model of many gigabytes is searched too.
+        if all(data.find(form) < 0 for form in self._tag_forms):
+            return
+        planted = {where for needle, where in self._needles.items() if data.find(needle) >= 0}
+        for where in sorted(planted) or ["a part of a word"]:
+            self.report.finds.append(Find(where, place))
+
+
+def _files(directories: Iterable[Path]) -> Iterator[Path]:
+    for directory in directories:
+        for root, _, names in os.walk(directory, onerror=lambda _err: None):
+            for name in names:
+                path = Path(root, name)
+                try:
+                    regular = stat.S_ISREG(path.lstat().st_mode)
+                except OSError:
+                    continue  # gone meanwhile, or below a directory that is closed to us
+                if regular:
+                    yield path
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
