@@ -71,7 +71,9 @@ def usage(
             table.add_column(_HEADINGS.get(name, name), no_wrap=True, justify="left" if name in names else "right")
         for row in rows:
             table.add_row(*(str(row[name]) for name in columns))
-        Console().print(table)
+        console = Console()
+        # Where nobody's terminal sets a width (a pipe, a log), nothing is cut.
+        (console if console.is_terminal else Console(width=160)).print(table)
 
 
 def _hour(text: str | None) -> int | None:

@@ -76,7 +76,7 @@ class Record(NamedTuple):
 
 def encode(record: Record) -> bytes:
     """The bytes that are stored and hashed: a JSON array in the order of :class:`Record`."""
-    return orjson.dumps(tuple(record))
+    return orjson.dumps(record[:])
 
 
 def decode(body: bytes) -> Record:

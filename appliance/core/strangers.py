@@ -25,6 +25,11 @@ class Strangers:
         self._seen: dict[str, int] = {}
         self._counted: dict[tuple[str, str], Record] = {}
 
+    @property
+    def has_any(self) -> bool:
+        """Whether there is anything to flush, sooner or later."""
+        return bool(self._seen)
+
     def admit(self, record: Record) -> bool:
         """Whether to record this refusal by itself; else it was counted."""
         if not self._seen:

@@ -54,12 +54,12 @@ class Place:
 
 def fold(records: Iterable[Record]) -> dict[Place, Tally]:
     """Book every ended request of an app; strangers and GETs use nothing."""
-    booked: dict[Place, Tally] = {}
+    booked: dict[tuple[int, str, str], Tally] = {}
     for record in records:
         if record.kind not in {CLOSE, WHOLE} or not record.app or record.method == "GET":
             continue
         seconds = record.at_ms // 1000
-        place = Place(seconds - seconds % HOUR_SECONDS, record.app, record.model)
+        place = (seconds - seconds % HOUR_SECONDS, record.app, record.model)
         tally = booked.get(place)
         if tally is None:
             tally = booked[place] = Tally()
@@ -74,7 +74,7 @@ def fold(records: Iterable[Record]) -> dict[Place, Tally]:
         tally.output_tokens += record.output_tokens
         tally.queue_ms += record.queue_ms
         tally.generation_ms += record.generation_ms
-    return booked
+    return {Place(*place): tally for place, tally in booked.items()}
 
 
 def group(booked: Mapping[Place, Tally], by: Iterable[str]) -> list[dict[str, str | int | float]]:

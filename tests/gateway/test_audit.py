@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from appliance.core.audit_chain import Record
 from appliance.gateway.audit import Audit
 from appliance.gateway.keystore import KeyStore
 from appliance.gateway.record_reader import RecordReader
+from appliance.gateway.record_store import RecordStore
 from tests.fakes.engine import MODEL, FakeEngine
 from tests.gateway.conftest import CHAT, Gateway, start
 
@@ -71,6 +72,31 @@ def test_record_is_on_disk_when_the_first_byte_arrives(gateway: Gateway, path: P
         unknown = client.get("/v1/secret")
     for whole in (listing, refusal, unknown):
         assert [record.kind for record in read(path) if record.request_id == whole.headers["x-request-id"]] == ["whole"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_answer_waits_for_its_record_while_the_engine_works(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    written, real = threading.Event(), RecordStore.append
+
+    def slow_disk(store: RecordStore, records: Sequence[Record]) -> None:
+        written.wait(10)
+        real(store, records)
+
+    answers: list[int] = []
+    asking = threading.Thread(target=lambda: answers.append(gateway.chat(stream=stream).status_code))
+    before = len(gateway.engine.generations())
+    monkeypatch.setattr(RecordStore, "append", slow_disk)
+    try:
+        asking.start()
+        assert gateway.engine.wait_for_generations(before + 1), "the engine does not wait for the disk"
+        asking.join(0.2)
+        assert not answers, "nothing is answered before it is on record"
+    finally:
+        written.set()
+        asking.join(10)
+    assert answers == [200]
 
 
 def test_refusals_are_recorded_with_their_reason(gateway: Gateway, path: Path) -> None:

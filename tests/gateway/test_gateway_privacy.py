@@ -194,7 +194,7 @@ def test_alias_becomes_the_served_model_and_an_unknown_name_is_not_found() -> No
 def test_stream_always_asks_the_engine_for_its_usage(options: dict[str, Any], shown: bool) -> None:
     forwarded = chat(stream=True, **options)
     assert (forwarded.stream, forwarded.show_usage) == (True, shown)
-    assert json.loads(forwarded.payload)["stream_options"] == {"include_usage": True}
+    assert json.loads(forwarded.payload)["stream_options"] == {"include_usage": True, "continuous_usage_stats": True}
 
 
 def test_schema_reaches_the_engine_as_it_was() -> None:
