@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any
 
 from fastapi import FastAPI
 
@@ -14,14 +13,17 @@ from appliance.gateway.admission import Admission
 from appliance.gateway.asgi import ASGIApp
 from appliance.gateway.audit import Audit
 from appliance.gateway.authentication import Authenticate
+from appliance.gateway.day_use import DayUse
 from appliance.gateway.engine_client import EngineClient
 from appliance.gateway.failures import Failures
 from appliance.gateway.hosts import TrustedHosts
 from appliance.gateway.journal import Journal
 from appliance.gateway.keyring import KeyRing
+from appliance.gateway.limits import Limit
+from appliance.gateway.operations import OPEN_PATHS, label
 from appliance.gateway.readiness import Probe
 from appliance.gateway.relay import Relay
-from appliance.gateway.routes import OPEN_PATHS, Routes, label
+from appliance.gateway.routes import Routes
 from appliance.settings import Settings
 
 
@@ -48,6 +50,7 @@ def compose(settings: Settings) -> ASGIApp:
     admission = Admission(gateway, settings.sequences_path, is_hung=lambda: probe.is_hung)
     probe.on_ready = admission.engine_started
     keys = KeyRing(settings.key_database_path)
+    use = DayUse(settings.limit_database_path)
     routes = Routes(gateway, Relay(engine, probe, admission), probe)
 
     journal = Journal(
@@ -60,17 +63,21 @@ def compose(settings: Settings) -> ASGIApp:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         journal.start()
         watching = asyncio.create_task(probe.run())
+        writing = asyncio.create_task(use.run())
         try:
             yield
         finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+            for task in (watching, writing):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            await asyncio.to_thread(use.flush)
             await journal.close()
             engine.close()
             keys.close()
 
     layers: ASGIApp = _Router(routes, lifespan)
+    layers = Limit(layers, use)
     layers = Authenticate(layers, keys, OPEN_PATHS)
     layers = Audit(layers, journal, OPEN_PATHS)
     layers = TrustedHosts(layers, gateway.allowed_hosts)
@@ -78,7 +85,7 @@ def compose(settings: Settings) -> ASGIApp:
 
 
 class _Router(FastAPI):
-    """FastAPI as the router and the source of the OpenAPI document, without its own middleware.
+    """FastAPI as the router, without its own middleware.
 
     Its error middleware answers in a form of its own; here every exception
     travels out to ``Failures``.
@@ -98,9 +105,3 @@ class _Router(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         return self.router
-
-    def openapi(self) -> dict[str, Any]:
-        document = super().openapi()
-        components = document.setdefault("components", {})
-        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        return document

@@ -129,6 +129,17 @@ def test_damaged_database_takes_no_key_away_and_is_noticed(
     assert ring.is_fresh
 
 
+def test_damage_in_the_middle_of_the_file_is_noticed_before_a_key_changes(
+    store: KeyStore, ring: KeyRing, key: str, clock: Clock
+) -> None:
+    with store.path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (store.path.stat().st_size - 4096))
+    clock.now += REOPEN_SECONDS
+    assert works(ring, key)
+    assert not ring.is_fresh
+
+
 def test_full_disk_takes_no_key_away(store: KeyStore, ring: KeyRing, key: str, clock: Clock) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     ring.close()
