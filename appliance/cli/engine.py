@@ -33,6 +33,9 @@ MAX_LOG_BYTES = 16 * 1024**2
 def run(
     state_dir: StateDir = None,
     no_restart: Annotated[bool, typer.Option("--no-restart", help="End when the engine ends, with exit 70.")] = False,
+    start_attempts: Annotated[
+        int, typer.Option(min=0, help="Give up after so many starts without one token; 0 for never.")
+    ] = 0,
     log_file: Annotated[Path | None, typer.Option(help="File for vLLM's own output instead of stderr.")] = None,
     print_command: Annotated[
         bool, typer.Option("--print-command", help="Print the launch line and its environment, start nothing.")
@@ -56,7 +59,7 @@ def run(
     command.require_memory(checked, profile, tree, device)
     with Claim(tree.socket_path) as claim, _output(log_file) as output:
         claim.note_sequences(tree.sequences_path, profile.max_num_seqs.value)
-        plan = _plan(tree, checked, line, restart=not no_restart)
+        plan = _plan(tree, checked, line, restart=not no_restart, start_attempts=start_attempts)
         asyncio.run(_supervise(plan, claim, output))
 
 
@@ -64,7 +67,7 @@ async def _supervise(plan: Plan, claim: Claim, output: IO[bytes] | None) -> None
     await Supervisor(plan, claim, Notifier(settings.notify_socket()), output).run()
 
 
-def _plan(tree: Settings, checked: Model, line: LaunchLine, *, restart: bool) -> Plan:
+def _plan(tree: Settings, checked: Model, line: LaunchLine, *, restart: bool, start_attempts: int) -> Plan:
     engine = tree.engine
     return Plan(
         line=line,
@@ -77,6 +80,7 @@ def _plan(tree: Settings, checked: Model, line: LaunchLine, *, restart: bool) ->
         grace_seconds=engine.shutdown_grace_seconds,
         backoff=Backoff(engine.restart_backoff_seconds, engine.restart_backoff_max_seconds),
         restart=restart,
+        start_attempts=start_attempts,
         watchdog_seconds=settings.watchdog_seconds(),
     )
 

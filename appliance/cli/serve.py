@@ -23,6 +23,8 @@ from appliance.settings import Settings
 
 #: How a process of the appliance is started; the command's name follows.
 APPLIANCE = (sys.executable, "-m", "appliance")
+#: Somebody waits at the terminal: an engine that cannot start says so instead of trying for ever.
+ENGINE_OPTIONS = ("--start-attempts", "3")
 _POLL_SECONDS = 0.25
 _PROBE_TIMEOUT_SECONDS = 5.0
 #: Beyond its grace for running answers a process needs a moment to end by itself.
@@ -65,7 +67,13 @@ def start(children: Children, tree: Settings, logs: Path | None) -> None:
     for name, grace_seconds in graces.items():
         children.start(
             name,
-            [*APPLIANCE, name, "--state-dir", str(tree.state_dir.absolute())],
+            [
+                *APPLIANCE,
+                name,
+                "--state-dir",
+                str(tree.state_dir.absolute()),
+                *(ENGINE_OPTIONS if name == "engine" else ()),
+            ],
             grace_seconds + EXTRA_GRACE_SECONDS,
             logs / f"{name}.log" if logs else None,
         )

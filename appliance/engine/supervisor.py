@@ -50,6 +50,7 @@ class Plan:
         grace_seconds: how long a stop in order may take.
         backoff: waits between restarts.
         restart: whether an end that nobody asked for is followed by a restart.
+        start_attempts: give up after that many starts without one token, as long as it never served; 0 for never.
         watchdog_seconds: the service manager's watchdog time-out, if any.
     """
 
@@ -63,6 +64,7 @@ class Plan:
     grace_seconds: float
     backoff: Backoff
     restart: bool = True
+    start_attempts: int = 0
     watchdog_seconds: float | None = None
 
 
@@ -90,7 +92,7 @@ class Supervisor:
         """Serve until SIGTERM or SIGINT; return when the last process of the engine is gone.
 
         Raises:
-            EngineStartFailed: without restarts, when no token was ever generated.
+            EngineStartFailed: without restarts, or after the last start attempt, when no token was ever generated.
             EngineStopped: without restarts, when it served and then died or hung.
             AlreadyRunning: something else listens on the socket after a run.
             StateUnusable: the engine's directory cannot be written.
@@ -100,6 +102,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
         backoff = self._plan.backoff
+        attempts = 0
         while True:
             phase, served_seconds, status = await self._one_run()
             if self._stop.is_set():
@@ -112,7 +115,9 @@ class Supervisor:
                 duration_seconds=round(served_seconds, 1),
                 delay_seconds=backoff.delay_seconds,
             )
-            if not self._plan.restart:
+            # Once it has served, an engine is worth any number of starts.
+            attempts = attempts + 1 if served_seconds == 0 and attempts >= 0 else -1
+            if not self._plan.restart or attempts == self._plan.start_attempts > 0:
                 raise self._failure(phase, served_seconds, status)
             self._notifier.status(f"The engine {_WORDS[phase]}; next start in {backoff.delay_seconds:.0f} s")
             await self._wait(backoff.delay_seconds)

@@ -131,6 +131,23 @@ def test_engine_that_dies_at_start_is_a_clear_failure_without_restarts(supervise
     assert "Traceback" not in engine.log.read_text()
 
 
+def test_engine_that_never_starts_is_given_up_after_the_last_attempt(supervised, state_dir):
+    (state_dir / "exit-at-start").touch()
+    engine = supervised(start_attempts=2)
+    assert engine.wait_exit() == 70
+    assert len(engine.events("engine starting")) == 2
+    assert "error: The engine died before its first token" in engine.log.read_text()
+
+
+def test_engine_that_has_served_is_started_for_ever(supervised):
+    engine = supervised(start_attempts=1)
+    for time in (1, 2, 3):
+        engine.wait_ready(times=time)
+        os.kill(next(pid for pid in engine.pids("api") if alive(pid)), signal.SIGKILL)
+    engine.wait_ready(times=4)
+    assert len(engine.events("engine stopped unexpectedly")) == 3
+
+
 def test_death_after_service_says_so_without_restarts(supervised):
     engine = supervised(restart=False)
     engine.wait_ready()

@@ -43,6 +43,7 @@ def plan(state: Path, options: dict) -> Plan:
         grace_seconds=options.get("grace", 10.0),
         backoff=Backoff(0.05, 0.2),
         restart=options.get("restart", True),
+        start_attempts=options.get("start_attempts", 0),
         watchdog_seconds=settings.watchdog_seconds(),
     )
 
