@@ -11,7 +11,7 @@ FORM = {"message", "type", "param", "code"}
 CANARY = "secret-of-a-pupil"
 
 
-def check(response: httpx.Response, status: int, code: str) -> None:
+def assert_error(response: httpx.Response, status: int, code: str) -> None:
     assert (response.status_code, response.json()["error"]["code"]) == (status, code)
     assert set(response.json()) == {"error"}
     assert set(response.json()["error"]) == FORM
@@ -26,7 +26,7 @@ def check(response: httpx.Response, status: int, code: str) -> None:
 )
 def test_unknown_route_is_404_in_the_error_form(gateway: Gateway, path: str) -> None:
     with gateway.client() as client:
-        check(client.get(path), 404, "unknown_url")
+        assert_error(client.get(path), 404, "unknown_url")
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_wrong_method_is_405_and_names_the_right_one(gateway: Gateway, method: s
     assert response.status_code == 405
     assert response.headers["allow"] == "POST"
     if method != "HEAD":
-        check(response, 405, "method_not_allowed")
+        assert_error(response, 405, "method_not_allowed")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b"[" * 100_000, b'{"model":NaN}'])
@@ -57,12 +57,12 @@ def test_body_that_is_not_a_json_object_is_400(gateway: Gateway, body: bytes) ->
 
 def test_form_post_is_400(gateway: Gateway) -> None:
     with gateway.client() as client:
-        check(client.post("/v1/chat/completions", data={"a": "b"}), 400, "invalid_json")
+        assert_error(client.post("/v1/chat/completions", data={"a": "b"}), 400, "invalid_json")
 
 
 def test_validation_error_names_the_field_and_never_its_value(gateway: Gateway) -> None:
     response = gateway.chat(messages=CANARY)
-    check(response, 400, "invalid_request")
+    assert_error(response, 400, "invalid_request")
     assert response.json()["error"]["param"] == "messages"
     assert CANARY not in response.text
 
@@ -73,7 +73,7 @@ def test_unexpected_exception_is_500_without_its_text(gateway: Gateway, monkeypa
 
     monkeypatch.setattr("appliance.gateway.relay.Relay.__call__", explode)
     response = gateway.chat()
-    check(response, 500, "internal_error")
+    assert_error(response, 500, "internal_error")
     assert CANARY not in response.text
 
 

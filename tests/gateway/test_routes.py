@@ -58,5 +58,7 @@ def test_ready_follows_the_engine_while_live_does_not(gateway: Gateway) -> None:
 def test_hung_engine_is_not_ready_although_its_socket_accepts(gateway: Gateway) -> None:
     gateway.engine.mode = "hangs"
     gateway.wait_ready(False)
+    assert gateway.chat().status_code == 503
     gateway.engine.mode = "normal"
     gateway.wait_ready()
+    assert gateway.chat().status_code == 200
