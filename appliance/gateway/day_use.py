@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from appliance import logs
@@ -46,7 +47,7 @@ class DayUse:
             return {}
         use: dict[str, dict[int, int]] = {}
         try:
-            with closing(self._connect()) as database, database:
+            with self._open() as database, database:
                 database.execute("DELETE FROM day_use WHERE day < ?", (today - KEPT_DAYS,))
                 for account, day, tokens in database.execute("SELECT account, day, tokens FROM day_use ORDER BY day"):
                     use.setdefault(account, {})[day] = tokens
@@ -73,7 +74,7 @@ class DayUse:
 
     def _write(self, batch: dict[tuple[str, int], int]) -> None:
         try:
-            with closing(self._connect()) as database, database:
+            with self._open() as database, database:
                 database.executemany(
                     "INSERT INTO day_use VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET tokens = excluded.tokens",
                     [(account, day, tokens) for (account, day), tokens in batch.items()],
@@ -84,18 +85,15 @@ class DayUse:
         else:
             self._failed = False
 
-    def _connect(self) -> sqlite3.Connection:
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
         if not self._path.exists():
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
             self._path.touch(mode=0o640)
-        database = sqlite3.connect(self._path, timeout=1.0)
-        try:
+        with closing(sqlite3.connect(self._path, timeout=1.0)) as database:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute(_SCHEMA)
-        except BaseException:
-            database.close()
-            raise
-        return database
+            yield database
 
     def _note_failure(self, err: Exception) -> None:
         if not self._failed:

@@ -12,7 +12,8 @@ import errno
 import json
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,8 @@ SCHEMA_VERSION = len(_MIGRATIONS)
 _LIMITS = tuple(field.name for field in fields(Limits))
 
 
-def open_for_change(path: Path) -> sqlite3.Connection:
+@contextmanager
+def open_for_change(path: Path) -> Iterator[sqlite3.Connection]:
     """Open the database, making it or bringing it up to date if need be.
 
     Raises:
@@ -59,15 +61,11 @@ def open_for_change(path: Path) -> sqlite3.Connection:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         path.touch(mode=0o640)
-    database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level="IMMEDIATE", check_same_thread=False)
-    try:
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level="IMMEDIATE")) as database:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         _migrate(database)
-    except BaseException:
-        database.close()
-        raise
-    return database
+        yield database
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:

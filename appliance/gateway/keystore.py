@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -136,7 +136,7 @@ class KeyStore:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(key_database.open_for_change(self.path)) as database:
+            with key_database.open_for_change(self.path) as database:
                 yield database
         except (sqlite3.Error, OSError) as err:
             raise StateUnusable(

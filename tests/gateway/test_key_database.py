@@ -59,8 +59,8 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(
 ) -> None:
     steps = (*key_database._MIGRATIONS[0][:4], "nonsense")
     monkeypatch.setattr(key_database, "_MIGRATIONS", (steps,))
-    with pytest.raises(sqlite3.OperationalError):
-        key_database.open_for_change(first_version)
+    with pytest.raises(sqlite3.OperationalError), key_database.open_for_change(first_version):
+        pytest.fail("it was opened")
     with closing(sqlite3.connect(first_version)) as database:
         assert len(database.execute("SELECT * FROM api_key").fetchone()) == 6
         assert database.execute("PRAGMA user_version").fetchone()[0] == 0
