@@ -114,22 +114,26 @@ class EventStream:
         self.events += events
         if self._counts is None and b"data: {" in data:
             self._counts = _RUNNING in data and _INDEX in data
+        if events == 1 and self._counts:  # the usual case; neither the end nor an error has a running count
+            bare = self._cut(data)
+            if bare is not data:
+                return bare
         if _USAGE not in data and _DONE not in data and not self._has_error(data):
             return data
-        if events == 1 and self._counts and _INDEX in data and not self._has_error(data):
-            return self._cut(data)
         return self._read(data)
 
     def _cut(self, event: bytes) -> bytes:
-        """Take the running count out of an event and keep it as it is."""
+        """Take the running count out of an event of one choice and keep it as it is; the event itself if it has none."""
         start = event.rfind(_RUNNING)
+        index = event.find(_INDEX, 0, start)
+        if start < 0 or index < 0:
+            return event
         end = event.find(b"}", start) + 1
         if event.find(b"{", start + len(_RUNNING), end) >= 0:
             end = event.find(b"}}", start) + 2
-        if start < 0 or end <= start:
+        if end <= start:
             return event
-        index = event.find(_INDEX) + len(_INDEX)
-        self._running[event[index : event.find(b",", index)]] = event[start + len(_RUNNING) - 1 : end]
+        self._running[event[index + len(_INDEX) : event.find(b",", index)]] = event[start + len(_RUNNING) - 1 : end]
         return event[:start] + event[end:]
 
     @staticmethod
@@ -144,7 +148,7 @@ class EventStream:
                 break
             if event == _DONE:
                 self.done = True
-            elif self._counts and _RUNNING in event and _INDEX in event:
+            elif self._counts and _INDEX in event:
                 event = self._cut(event)  # noqa: PLW2901  the event as the client gets it
             elif _USAGE in event:
                 self._final = Usage.of(event.removeprefix(b"data: ")) or self._final
