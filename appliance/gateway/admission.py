@@ -116,13 +116,15 @@ class Admission:
         place = self._queue.arrive(app, priority, self._clock(), sequences=sequences, size_bytes=size_bytes)
         if place.state is State.ADMITTED:
             return place
+        admitted = False
         try:
             if place.state is State.WAITING:
                 await self._decided(place, leaving)
             self._require(place, leaving)
-        except BaseException:
-            self.leave(place, served=False)
-            raise
+            admitted = True
+        finally:
+            if not admitted:
+                self.leave(place, served=False)
         return place
 
     def leave(self, place: Place, *, served: bool) -> None:

@@ -90,7 +90,7 @@ class EngineClient:
             connection.begin(wire, leaving, self._first_byte_timeout, self._idle_timeout)
             try:
                 await connection.head()
-            except BaseException:
+            except asyncio.CancelledError:
                 connection.abort()
                 raise
             if connection.has_head:  # also where the engine closed it right after its answer
