@@ -52,6 +52,12 @@ _HEADERS = {
     "x-request-id": "The gateway's id of this request, for its operator.",
     "openai-processing-ms": "Milliseconds until the answer began.",
 }
+_EVENT = {
+    "description": "One Server-Sent Event. The data is JSON, or [DONE] at the end; a failure is an event with an error.",
+    "type": "object",
+    "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+    "required": ["data"],
+}
 _RETRY = {"retry-after": "Seconds until it is worth trying again."}
 
 
@@ -83,7 +89,7 @@ class Operation:
 
     def add(self, router: APIRouter, route_class: type[APIRoute] = APIRoute) -> APIRoute:
         """Add it to a router and return its route."""
-        content: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}} if self.is_streamed else {}
+        content: dict[str, Any] = {"text/event-stream": {"schema": _EVENT}} if self.is_streamed else {}
         responses: dict[int | str, dict[str, Any]] = {
             200: {"model": self.answer, "description": self.answer.__doc__ or "", "content": content},
             **{

@@ -98,8 +98,6 @@ class Cleaner:
     def completion(self, body: bytes, catalogue: Catalogue) -> Forwarded:
         """Clean a completion request; raises as :meth:`chat`."""
         request = _parse(CompletionRequest, body)
-        if "" in (request.prompt if isinstance(request.prompt, list) else [request.prompt]):
-            raise InvalidRequest("A prompt is empty.", remedy="Send some text.", param="prompt")
         if isinstance(request.prompt, list) and len(request.prompt) > self._settings.max_prompts:
             raise InvalidRequest(f"prompt has more than {self._settings.max_prompts} entries.", param="prompt")
         return replace(self._forward(request, catalogue), prompt_field="prompt")
@@ -219,6 +217,24 @@ def _explain(problems: list[Any], body: bytes) -> ApplianceError:
     for problem in problems:
         if problem["type"] == "json_invalid":
             return _explain_json(body)
+    if refusal := _refusal(problems):
+        return refusal
+    problem = problems[0]
+    place = _place(problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        named = _FIELD_NAME.fullmatch(str(problem["loc"][-1]))
+        return InvalidRequest(
+            f"The field {place} is not known here." if named else "A field is not known here.",
+            remedy="Leave it out; docs/api.md lists the fields.",
+            param=place if named else None,
+        )
+    if problem["type"] == "missing":
+        return InvalidRequest(f"The field {place} is missing.", param=place)
+    return InvalidRequest(f"The field {place} is not valid: {problem['msg']}.", param=place)
+
+
+def _refusal(problems: list[Any]) -> RefusedField | None:
+    """Where a problem is something that some API has and the appliance refuses on purpose: which, and why."""
     for problem in problems:
         name = str(problem["loc"][0]) if problem["loc"] else ""
         # Unknown here, or known only with the one value that asks for nothing.
@@ -243,18 +259,7 @@ def _explain(problems: list[Any], body: bytes) -> ApplianceError:
             remedy='Send a string, or parts of the form {"type": "text", "text": "…"}.',
             param=_place(problems[0]["loc"]),
         )
-    problem = problems[0]
-    place = _place(problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        named = _FIELD_NAME.fullmatch(str(problem["loc"][-1]))
-        return InvalidRequest(
-            f"The field {place} is not known here." if named else "A field is not known here.",
-            remedy="Leave it out; docs/api.md lists the fields.",
-            param=place if named else None,
-        )
-    if problem["type"] == "missing":
-        return InvalidRequest(f"The field {place} is missing.", param=place)
-    return InvalidRequest(f"The field {place} is not valid: {problem['msg']}.", param=place)
+    return None
 
 
 def _explain_json(body: bytes) -> ApplianceError:

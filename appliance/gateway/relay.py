@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
-from appliance.core import error_body
+from appliance.core import error_body, response_object
 from appliance.core.admission import Place
 from appliance.core.event_stream import EventStream, Usage
+from appliance.core.response_object import ResponseHead
+from appliance.core.response_stream import ResponseStream
 from appliance.errors import EngineFailed, EngineUnavailable
 from appliance.gateway.admission import Admission
 from appliance.gateway.asgi import Receive, Send, respond
@@ -71,11 +74,11 @@ class Relay:
                 "POST", path, request.payload, request_id=this.request_id, leaving=leaving
             )
             if response.status != 200:
-                raise error_body.from_engine(response.status, await response.read())
+                raise error_body.from_engine(response.status, await response.read(), request.prompt_field)
             if request.stream:
                 await self._stream(response, request, this, send)
             else:
-                await self._whole(response, this, send)
+                await self._whole(response, request, this, send)
             served = True
         except Abandoned:
             this.cancelled = True
@@ -99,16 +102,22 @@ class Relay:
         finally:
             this.queue_seconds = time.monotonic() - began
 
-    async def _whole(self, response: EngineResponse, this: Exchange, send: Send) -> None:
+    async def _whole(self, response: EngineResponse, request: Forwarded, this: Exchange, send: Send) -> None:
         body = await response.read()
         if not body.startswith(b"{"):
             raise EngineFailed
         this.usage = Usage.of(body)
         self._probe.generated()
+        if request.echo is not None:
+            body = response_object.translate(body, _head(request.echo, this))
         await respond(send, 200, body, [])
 
     async def _stream(self, response: EngineResponse, request: Forwarded, this: Exchange, send: Send) -> None:
         events = EventStream(show_usage=request.show_usage, choices=request.choices)
+        translation: ResponseStream | None = None
+        if request.echo is not None:
+            translation = ResponseStream(_head(request.echo, this))
+            this.render_failure = translation.fail
         started = False
         try:
             while not events.failed:
@@ -116,6 +125,8 @@ class Relay:
                 if not data:
                     break
                 data = events.feed(data)
+                if translation is not None:
+                    data = translation.feed(data)
                 if not data:
                     continue
                 if not started:
@@ -129,6 +140,10 @@ class Relay:
         if events.failed or not events.done:
             raise EngineFailed
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _head(echo: dict[str, Any], this: Exchange) -> ResponseHead:
+    return ResponseHead(f"resp_{this.request_id.removeprefix('req-')}", int(time.time()), echo)
 
 
 async def _gone(receive: Receive) -> None:

@@ -21,6 +21,7 @@ from appliance.gateway.schemas import (
     Name,
     NamedSchema,
     NamedToolChoice,
+    OnlyFalse,
     ResponseFormat,
     Strict,
     Text64,
@@ -166,16 +167,17 @@ class ResponseRequest(Strict):
     seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] | None = None
     top_k: Annotated[int, Field(ge=-1, le=1_000_000)] | None = None
     # Nothing is stored, cut or fetched later: only the values that say so.
-    background: Literal[False] | None = None
+    background: OnlyFalse | None = None
     conversation: None = None
     previous_response_id: None = None
     prompt: None = None
-    store: Literal[False] | None = None
+    store: OnlyFalse | None = None
     truncation: Literal["disabled"] | None = None
     # Accepted because SDKs send them; never forwarded.
     max_tool_calls: Annotated[int, Field(ge=1)] | None = None
     metadata: Metadata | None = None
     prompt_cache_key: Name | None = None
+    prompt_cache_options: Metadata | None = None
     prompt_cache_retention: Name | None = None
     reasoning: Reasoning | None = None
     safety_identifier: Name | None = None

@@ -11,12 +11,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny
+from pydantic_core import PydanticCustomError
 
 #: Values an SDK may send and that are never forwarded (``core.privacy.IGNORED_FIELDS``).
 Text64 = Annotated[str, Field(max_length=64)]
 Name = Annotated[str, Field(max_length=256)]
 Metadata = Annotated[dict[Text64, Annotated[str, Field(max_length=512)]], Field(max_length=16)]
+
+
+def _is_false(value: bool) -> bool:
+    if value:
+        raise PydanticCustomError("literal_error", "Input should be false")
+    return value
+
+
+#: A boolean that may only be false. Not ``Literal[False]``: that takes 0 for it.
+OnlyFalse = Annotated[bool, AfterValidator(_is_false), Field(json_schema_extra={"const": False})]
 
 
 class Strict(BaseModel):
@@ -151,7 +162,7 @@ class _Sampling(Strict):
     reasoning_effort: Text64 | None = None
     safety_identifier: Name | None = None
     service_tier: Text64 | None = None
-    store: Literal[False] | None = None
+    store: OnlyFalse | None = None
     user: Name | None = None
     verbosity: Text64 | None = None
 
@@ -173,7 +184,9 @@ class ChatCompletionRequest(_Sampling):
 class CompletionRequest(_Sampling):
     """``POST /v1/completions``. Prompts are text: token ids would bind an app to one model's tokenizer."""
 
-    prompt: str | Annotated[list[str], Field(min_length=1)]
+    prompt: (
+        Annotated[str, Field(min_length=1)] | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+    )
     logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
 
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from appliance.gateway.app import compose
-from appliance.gateway.routes import COMPLETIONS, LIVE, MODELS, OPEN_PATHS, READY, label
+from appliance.gateway.operations import COMPLETIONS, LIVE, MODELS, OPEN_PATHS, READY, label
 from appliance.settings import Settings
 from tests.fakes.engine import FakeEngine
 from tests.gateway.conftest import Gateway, start
