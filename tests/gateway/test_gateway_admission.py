@@ -29,7 +29,12 @@ NOON = time.struct_time((2026, 3, 2, 12, 0, 0, 0, 61, 0))
 NIGHT = time.struct_time((2026, 3, 2, 2, 0, 0, 0, 61, 0))
 SLOTS = 4
 #: A held engine must not look hung, and its slowness is the test's.
-PATIENT = {"engine_first_byte_timeout_seconds": 60.0, "ready_window_seconds": 60.0, "probe_timeout_seconds": 5.0}
+PATIENT = {
+    "body_timeout_seconds": 30,
+    "engine_first_byte_timeout_seconds": 60.0,
+    "ready_window_seconds": 60.0,
+    "probe_timeout_seconds": 5.0,
+}
 
 
 @pytest.fixture
