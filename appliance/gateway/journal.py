@@ -152,10 +152,14 @@ class Journal:
         if self._thread is None or self._closed:
             return
         self.event("gateway stopped")
-        while self.is_writable and (self._filling is not None or self._writing is not None):
-            self._idle = self._loop.create_future()
-            self._hand_over()
-            await self._idle
+        if not self.is_writable:
+            self._retry()
+        with suppress(TimeoutError):  # a disk that hangs
+            async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS):
+                while self._writing is not None or self._filling is not None:
+                    self._idle = self._loop.create_future()
+                    self._hand_over()
+                    await self._idle
         self._closed = True
         for timer in (self._timer, self._deadline):
             if timer is not None:

@@ -219,6 +219,7 @@ def test_locked_record_is_no_hindrance_where_it_is_not_required(state_dir: Path,
     for gateway in start(state_dir, engine, audit={"required": False}):
         gateway.wait_ready()
         path = gateway.settings.record_database_path
+        wait_for(path, gateway.chat().headers["x-request-id"])
         with closing(sqlite3.connect(path)) as other:
             other.execute("BEGIN IMMEDIATE")
             answer = gateway.chat()

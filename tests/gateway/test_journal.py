@@ -139,6 +139,19 @@ async def test_locked_database_lets_requests_pass_where_the_audit_is_not_require
     assert {request(2), request(3)} <= set(records(path)), "what memory holds is written later"
 
 
+async def test_stop_writes_what_was_kept_if_it_can(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 60)
+    async with running(path, required=False) as journal:
+        await journal.durable(journal.append(request(1)))
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await journal.durable(journal.append(request(2)))
+            await until(lambda: not journal.is_writable)
+            other.rollback()
+    assert request(2) in records(path)
+    assert records(path)[-2].route == "gateway stopped"
+
+
 async def test_more_than_memory_may_hold_is_counted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_KEPT", 3)
     async with running(path, required=False) as journal:
