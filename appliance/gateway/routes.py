@@ -6,7 +6,9 @@ The endpoints are plain ASGI, so that a stream's bytes pass through untouched
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import orjson
 from fastapi import APIRouter
@@ -18,6 +20,7 @@ from appliance.errors import EmbeddingsNotServed, EngineUnavailable, ModelNotFou
 from appliance.gateway import body, exchange
 from appliance.gateway.asgi import Receive, Scope, Send, respond
 from appliance.gateway.body import ClientGone
+from appliance.gateway.cache_salt import CacheSalt
 from appliance.gateway.exchange import Exchange
 from appliance.gateway.operations import CHAT, COMPLETIONS, EMBEDDINGS, OPERATIONS
 from appliance.gateway.privacy import Cleaner, Forwarded
@@ -42,6 +45,7 @@ class Routes:
         self._relay = relay
         self._probe = probe
         self._cleaner = Cleaner(settings)
+        self._salt = CacheSalt(secrets.token_bytes(32))
 
     def add_to(self, router: APIRouter) -> None:
         """Add all public routes."""
@@ -118,6 +122,9 @@ class Routes:
             return
         catalogue = self._catalogue(this)
         request = clean(raw, catalogue)
+        if path != EMBEDDINGS:  # they have no prefix cache
+            account = this.grant.account if this.grant is not None else ""
+            request = replace(request, payload=self._salt.into(request.payload, account))
         if this.lease is not None:
             longest = (catalogue.context_tokens(request.model) or self._settings.max_output_tokens) * request.sequences
             this.lease.reserve_tokens(Estimate.of(len(request.payload), request.output_tokens, longest))

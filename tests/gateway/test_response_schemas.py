@@ -31,7 +31,7 @@ def asked(gateway: Gateway) -> Any:
     """What the engine was asked for, once, by the one route it is asked on."""
     (seen,) = gateway.engine.generations()
     assert seen.path == "/v1/chat/completions"
-    return seen.json
+    return {name: value for name, value in seen.json.items() if name != "cache_salt"}
 
 
 def refused(gateway: Gateway, **fields: Any) -> dict[str, Any]:
