@@ -1,0 +1,50 @@
+"""``appliance privacy-test`` as an auditor runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.gateway.keystore import KeyStore
+from tests.fakes.engine import FakeEngine
+from tests.gateway.conftest import start
+
+
+def run(state_dir: Path, port: int, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "appliance", "privacy-test", "--state-dir", str(state_dir), *options],
+        env={**os.environ, "APPLIANCE_GATEWAY__PORT": str(port)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+@pytest.fixture
+def port(state_dir: Path) -> Any:
+    with FakeEngine(state_dir / "engine.sock") as engine:
+        for gateway in start(state_dir, engine):
+            gateway.wait_ready()
+            yield gateway.port
+
+
+def test_clean_box_is_exit_0_and_the_tests_key_is_revoked(state_dir: Path, port: int) -> None:
+    done = run(state_dir, port, "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["finds"]) == (0, [])
+    assert report["searched"]["state directory"] > 0
+    keys = {key.app: key for key in KeyStore(state_dir / "keys.sqlite3").list()}
+    assert keys["privacy-test"].revoked_at is not None
+
+
+def test_appliance_that_does_not_run_is_one_line_with_the_remedy(state_dir: Path) -> None:
+    done = run(state_dir, 1)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1] == "error: The gateway does not answer. Start the appliance first."
