@@ -47,19 +47,26 @@ LOOPBACK = {
     "NCCL_SOCKET_IFNAME": "lo",
 }
 
+#: `--enforce-eager` is about the model alone. Two functions of vLLM's sampler are compiled all the same, at the first
+#: request that wants logprobs or a temperature: with g++ that stops the CPU engine for more than the ten seconds
+#: after which it counts as hung, and without a compiler it ends it.
+EAGER = {"TORCH_COMPILE_DISABLE": "1"}
+
 # vLLM names its ZMQ sockets by a UUID of 36 characters below this directory.
 _ZMQ_NAME_BYTES = 1 + 36
 
 
-def build(settings: Settings) -> dict[str, str]:
+def build(settings: Settings, *, eager: bool = False) -> dict[str, str]:
     """Every variable of the engine's processes.
 
     Args:
         settings: paths and limits; the engine writes below ``<state_dir>/engine`` only.
+        eager: nothing is compiled, as the profile says.
     """
     home = home_dir(settings)
     cache = home / "cache"
     return {
+        **(EAGER if eager else {}),
         **child_environment(settings, INHERITED),
         **PRIVACY,
         **LOOPBACK,

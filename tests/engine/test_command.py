@@ -57,6 +57,12 @@ def test_what_keeps_the_engine_safe_is_on_every_line(profile):
     assert not {"--host", "--port", "--trust-remote-code", "--api-key", "--enable-log-requests"} & set(line.argv)
 
 
+@pytest.mark.parametrize("profile", profiles.PROFILES, ids=lambda profile: profile.name)
+def test_nothing_is_compiled_behind_the_back_of_a_profile_that_compiles_nothing(profile):
+    line = built(profile=profile)
+    assert ("--enforce-eager" in line.argv) == (line.environment.get("TORCH_COMPILE_DISABLE") == "1")
+
+
 def test_interpreter_takes_no_module_from_home_or_working_directory():
     assert built().argv[:5] == (sys.executable, "-s", "-P", "-m", "vllm.entrypoints.openai.api_server")
 
