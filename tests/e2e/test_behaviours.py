@@ -27,18 +27,18 @@ def names(client: str) -> list[str]:
     return [name for name, behaviour in BEHAVIOURS.items() if client not in behaviour.get("not_in", [])]
 
 
-def play(module: ModuleType, name: str, box: Box) -> None:
+def assert_plays(module: ModuleType, name: str, box: Box) -> None:
     getattr(module, name)(module.connect(box), box)
 
 
 @pytest.mark.parametrize("name", names("python"))
 def test_python_sdk(box: Box, name: str) -> None:
-    play(python_sdk, name, box)
+    assert_plays(python_sdk, name, box)
 
 
 @pytest.mark.parametrize("name", names("langchain"))
 def test_langchain(box: Box, name: str) -> None:
-    play(langchain_client, name, box)
+    assert_plays(langchain_client, name, box)
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ def send(gateway: Gateway, path: str, **fields: Any) -> httpx.Response:
         return client.post(path, json={**ROUTES[path], **fields})
 
 
-def refused(gateway: Gateway, answer: httpx.Response, *codes: str) -> None:
+def assert_refused(gateway: Gateway, answer: httpx.Response, *codes: str) -> None:
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["code"] in (codes or ("refused_field", "invalid_request"))
     assert gateway.engine.generations() == []
@@ -56,9 +56,9 @@ def format_fields(path: str, schema: Any) -> dict[str, Any]:
     ],
 )
 def test_cve_2026_24779_cve_2026_34753_nothing_is_fetched_for_a_message(gateway: Gateway, part: Any) -> None:
-    refused(gateway, send(gateway, "/v1/chat/completions", messages=[{"role": "user", "content": [part]}]))
+    assert_refused(gateway, send(gateway, "/v1/chat/completions", messages=[{"role": "user", "content": [part]}]))
     item = {"role": "user", "content": [{"type": "input_image", "image_url": INSIDE}, part]}
-    refused(gateway, send(gateway, "/v1/responses", input=[item]))
+    assert_refused(gateway, send(gateway, "/v1/responses", input=[item]))
 
 
 def test_cve_2026_116176_request_id_of_the_client_reaches_nobody(gateway: Gateway) -> None:
@@ -137,12 +137,12 @@ def test_cve_2025_32444_cve_2025_29783_cve_2025_30165_cve_2025_30202_no_transfer
     gateway: Gateway, path: str
 ) -> None:
     for field in ("kv_transfer_params", "ec_transfer_params"):
-        refused(gateway, send(gateway, path, **{field: {"remote_host": "10.0.0.1", "remote_port": 5555}}))
+        assert_refused(gateway, send(gateway, path, **{field: {"remote_host": "10.0.0.1", "remote_port": 5555}}))
 
 
 @pytest.mark.parametrize("path", ROUTES)
 def test_cve_2025_32434_cve_2026_24747_pickled_tensors_are_refused(gateway: Gateway, path: str) -> None:
-    refused(gateway, send(gateway, path, prompt_embeds="gASVAAAAAAAAAAA="))
+    assert_refused(gateway, send(gateway, path, prompt_embeds="gASVAAAAAAAAAAA="))
 
 
 @pytest.mark.parametrize("path", ROUTES)
@@ -165,19 +165,19 @@ def test_cve_2025_32434_cve_2026_24747_pickled_tensors_are_refused(gateway: Gate
 def test_cve_2025_29770_cve_2025_48942_ghsa_vrq3_r879_7m65_no_grammar_of_a_client_is_compiled(
     gateway: Gateway, path: str, fields: dict[str, Any]
 ) -> None:
-    refused(gateway, send(gateway, path, **fields))
+    assert_refused(gateway, send(gateway, path, **fields))
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
 @pytest.mark.parametrize("pattern", [BOMB, "(", "(?=a)b", r"\1", "a{1,9999}", ".*.*.*.*x", "[[:alpha:]]", "*"])
 def test_cve_2025_48943_no_regular_expression_beyond_the_safe_subset(gateway: Gateway, path: str, pattern: str) -> None:
-    refused(gateway, send(gateway, path, **format_fields(path, {"type": "string", "pattern": pattern})))
+    assert_refused(gateway, send(gateway, path, **format_fields(path, {"type": "string", "pattern": pattern})))
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
 def test_cve_2025_48942_types_that_do_not_exist_are_refused(gateway: Gateway, path: str) -> None:
     for schema in ({"type": "something"}, {"type": ["string", "x"]}, {"properties": {"a": {"type": "stsring"}}}):
-        refused(gateway, send(gateway, path, **format_fields(path, schema)))
+        assert_refused(gateway, send(gateway, path, **format_fields(path, schema)))
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
@@ -194,7 +194,7 @@ def test_cve_2025_32381_cve_2026_105757_schemas_are_bounded_in_size_depth_and_lo
     began = time.monotonic()
     for schema in (deep, wide, huge, counted, looped):
         for fields in (format_fields(path, schema), _tool(path, schema)):
-            refused(gateway, send(gateway, path, **fields), "invalid_request", "invalid_json")
+            assert_refused(gateway, send(gateway, path, **fields), "invalid_request", "invalid_json")
     assert time.monotonic() - began < 10
 
 
@@ -214,7 +214,7 @@ def test_cve_2025_32381_cve_2026_105757_schemas_are_bounded_in_size_depth_and_lo
 def test_cve_2025_62426_cve_2026_115911_no_template_of_a_client_runs(
     gateway: Gateway, path: str, fields: dict[str, Any]
 ) -> None:
-    refused(gateway, send(gateway, path, **fields))
+    assert_refused(gateway, send(gateway, path, **fields))
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_cve_2025_62426_cve_2026_115911_no_template_of_a_client_runs(
     ],
 )
 def test_cve_2026_34756_no_number_multiplies_the_work(gateway: Gateway, path: str, fields: dict[str, Any]) -> None:
-    refused(gateway, send(gateway, path, **fields))
+    assert_refused(gateway, send(gateway, path, **fields))
 
 
 def test_cve_2026_34756_bodies_and_headers_are_capped(gateway: Gateway) -> None:
@@ -263,7 +263,7 @@ def test_cve_2026_34756_bodies_and_headers_are_capped(gateway: Gateway) -> None:
 def test_pysec_2026_2303_cve_2026_105756_fields_that_are_not_named_are_refused(
     gateway: Gateway, path: str, field: str
 ) -> None:
-    refused(gateway, send(gateway, path, **{field: 1}))
+    assert_refused(gateway, send(gateway, path, **{field: 1}))
 
 
 @pytest.mark.parametrize("path", ROUTES)
