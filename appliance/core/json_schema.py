@@ -35,6 +35,14 @@ MAX_COUNT = 4096
 # One character class or literal, repeated a bounded or plain number of times: no groups, no
 # alternation, no backreference, so no blow-up.
 _SAFE_PATTERN = re.compile(r"\^?(?:\[[\w\s.,:+\-가-힣]+\]|\\[dw]|[\w .,:\-])(?:[+*?]|\{\d{1,3}(?:,\d{1,3})?\})?\$?")
+_PATTERN_COUNT = re.compile(r"\{(\d+)(?:,(\d+))?\}\$?$")
+# Above it xgrammar 0.1 gives up on the grammar in the middle of its work.
+MAX_PATTERN_COUNT = 128
+# Compiling a string's length bound takes about 4 ms a character on two cores, up to some 256 of them, for each
+# bound that differs (measured with xgrammar 0.1). All together stay far below the time at which the engine counts
+# as hung.
+LENGTH_COST_CHARACTERS = 256
+MAX_LENGTH_COST_CHARACTERS = 1024
 _REFERENCE = re.compile(r"#(?:/(?:\$defs|definitions)/[A-Za-z0-9_.\-]{1,64})?")
 # What may be said back of a keyword that a client made up.
 _KEYWORD = re.compile(r"\$?[A-Za-z_][A-Za-z0-9_]{0,39}")
@@ -66,6 +74,7 @@ def check(schema: Any, limits: SchemaLimits, where: str) -> None:
         raise _refusal(where, f"is larger than {limits.max_bytes} bytes")
     properties = 0
     references: list[tuple[str, str]] = []
+    lengths: set[tuple[int, int]] = set()
     queue: list[tuple[Any, str, int]] = [(schema, where, 1)]
     while queue:
         node, place, depth = queue.pop()
@@ -83,7 +92,15 @@ def check(schema: Any, limits: SchemaLimits, where: str) -> None:
             queue.extend((inner, path, depth + 1) for inner, path in _children(keyword, value, place))
         if "$ref" in node:
             references.append((node["$ref"], f"{place}.$ref"))
+        _add_length(lengths, node, place)
     _check_references(schema, references)
+
+
+def _add_length(lengths: set[tuple[int, int]], node: dict[str, Any], place: str) -> None:
+    """Count a length bound that differs from those so far; refuse where all together take too long to compile."""
+    lengths.add((node.get("minLength", 0), node.get("maxLength", 0)))
+    if sum(min(max(bound), LENGTH_COST_CHARACTERS) for bound in lengths) > MAX_LENGTH_COST_CHARACTERS:
+        raise _refusal(place, "brings the schema over the number of different minLength and maxLength that is served")
 
 
 def _size_bytes(schema: dict[str, Any], where: str) -> int:
@@ -151,7 +168,11 @@ def _check_text_rule(keyword: str, value: Any) -> str:
         return "" if _REFERENCE.fullmatch(value) else "may only point to #/$defs/… of the same schema"
     if keyword == "format":
         return "" if value in _FORMATS else "is a format that is not known here"
-    return "" if _SAFE_PATTERN.fullmatch(value) else "is a regular expression beyond the safe subset"
+    if not _SAFE_PATTERN.fullmatch(value):
+        return "is a regular expression beyond the safe subset"
+    counted = _PATTERN_COUNT.search(value)
+    too_many = counted and max(int(count or 0) for count in counted.groups()) > MAX_PATTERN_COUNT
+    return f"repeats more than {MAX_PATTERN_COUNT} times" if too_many else ""
 
 
 def _check_references(schema: dict[str, Any], references: list[tuple[str, str]]) -> None:

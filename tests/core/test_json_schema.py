@@ -95,6 +95,7 @@ def test_chain_of_references_is_refused_exactly_where_it_has_no_end(definitions:
         {"definitions": {"a": {"enum": [1, None, "x"]}}, "properties": {"a": {"$ref": "#/definitions/a"}}},
         {"type": "string", "pattern": "^[가-힣]+$", "maxLength": 20},
         {"type": "string", "pattern": r"^\d{1,3}$", "format": "date"},
+        {"type": "string", "pattern": "^[a-z]{1,128}$"},
         {"properties": {"$ref": {"type": "string"}, "type": {"const": {"$ref": "not a reference"}}}},
         {"prefixItems": [True, {"minimum": -1.5, "multipleOf": 2}], "uniqueItems": True, "title": "t"},
     ],
@@ -138,6 +139,8 @@ def test_schema_of_an_honest_app_is_accepted(schema: Any) -> None:
         ({"pattern": "(a+)+$"}, ".pattern"),
         ({"pattern": "a|b"}, ".pattern"),
         ({"pattern": "[a-z]{1,5000}"}, ".pattern"),
+        ({"pattern": "^[a-z]{1,129}$"}, ".pattern"),
+        ({"pattern": "[a-z]{129}"}, ".pattern"),
         ({"patternProperties": {}}, ".patternProperties"),
         ({"$ref": "http://elsewhere/schema"}, ".$ref"),
         ({"$ref": "#/$defs/none"}, ".$ref"),
@@ -175,3 +178,13 @@ def test_nesting_beyond_json_is_refused_not_a_crash() -> None:
     for _ in range(2000):
         nested = {"const": nested}
     assert refusal(nested).param == WHERE
+
+
+def test_many_different_lengths_are_refused_and_many_alike_are_not() -> None:
+    def strings(*lengths: int) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string", "maxLength": length} for length in lengths]}
+
+    json_schema.check(strings(*[500] * 40), LIMITS, WHERE)
+    json_schema.check(strings(256, 512, 1024, 4096), LIMITS, WHERE)
+    assert "different" in str(refusal(strings(256, 512, 1024, 2048, 4096)))
+    assert "different" in str(refusal(strings(*range(60))))
