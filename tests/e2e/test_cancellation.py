@@ -100,9 +100,11 @@ def test_leaving_before_the_answer_ends_its_generation_too(
 
 
 def test_every_choice_of_an_abandoned_request_ends(box: Box, metrics: Metrics, endless: dict[str, object]) -> None:
+    before = metrics.generated
     with sdk(box) as client:
         stream = client.chat.completions.create(**endless, n=4, stream=True)  # type: ignore[call-overload]
         next(stream)
         within(10, lambda: metrics.running >= 4, "all choices run")
         stream.close()
         within(CANCEL_SECONDS, lambda: metrics.running == 0, "no request runs in the engine")
+    assert metrics.generated - before < 4 * ENOUGH_TOKENS, "they ended because they were left"
