@@ -30,8 +30,8 @@ demo: bootstrap ## Start the appliance and ask it one question; ONCE=1 ends afte
 test: bootstrap ## All tests that need no GPU: unit, contracts, end to end with real vLLM
 	@$(BIN)/python -m pytest
 
-test-unit: bootstrap ## The tests that start no vLLM (under a minute)
-	@$(BIN)/python -m pytest -m "not e2e"
+test-unit: bootstrap ## The unit tests: no vLLM, no whole processes, no contracts (under a minute)
+	@$(BIN)/python -m pytest -m "not e2e and not process" --ignore=tests/contracts
 
 test-e2e: bootstrap ## The tests with real vLLM and the real Llama
 	@$(BIN)/python -m pytest -m e2e

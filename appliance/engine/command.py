@@ -46,7 +46,9 @@ def build(model: Model, profile: Profile, settings: Settings) -> LaunchLine:
         settings: socket, overrides and limits.
     """
     arguments = (*_serving(model, settings), *_safety(), *_sizing(model, profile, settings), *_tools(model))
-    return LaunchLine((sys.executable, *SERVER, *arguments), environment.build(settings, eager=profile.enforce_eager.value))
+    return LaunchLine(
+        (sys.executable, *SERVER, *arguments), environment.build(settings, eager=profile.enforce_eager.value)
+    )
 
 
 def context_tokens(model: Model, profile: Profile, settings: Settings) -> int:

@@ -9,6 +9,7 @@ bring one up to date, in one transaction.
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import sqlite3
@@ -61,11 +62,22 @@ def open_for_change(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         path.touch(mode=0o640)
-    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level="IMMEDIATE")) as database:
+    with (
+        _one_at_a_time(path.with_suffix(".lock")),
+        closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level="IMMEDIATE")) as database,
+    ):
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         _migrate(database)
         yield database
+
+
+@contextmanager
+def _one_at_a_time(lock: Path) -> Iterator[None]:
+    """Let one command in after the other: SQLite does not wait where two of them switch a new file to WAL at once."""
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # let go by the kernel when the process ends
+        yield
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:

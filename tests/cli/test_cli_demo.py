@@ -5,7 +5,11 @@ from __future__ import annotations
 import signal
 import socket
 
+import pytest
+
 from tests.cli.foreground import Foreground, lives
+
+pytestmark = pytest.mark.process
 
 
 def test_once_asks_prints_what_an_app_needs_and_leaves_nothing_running(state_dir) -> None:

@@ -15,6 +15,8 @@ from appliance.gateway.keystore import KeyStore
 from tests.fakes.engine import FakeEngine
 from tests.gateway.conftest import start
 
+pytestmark = pytest.mark.process
+
 
 def run(state_dir: Path, port: int, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

@@ -11,6 +11,8 @@ from appliance.cli import serve
 from appliance.errors import AlreadyRunning, EngineStartFailed, StateUnusable
 from tests.cli.foreground import Foreground, lives, wait_for
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
 def test_a_stop_signal_ends_every_process_the_gateway_first(state_dir, number: signal.Signals, status: int) -> None:

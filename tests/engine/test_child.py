@@ -11,6 +11,8 @@ import pytest
 
 from tests.engine.supervised_engine import alive
 
+pytestmark = pytest.mark.process
+
 PROGRAM = textwrap.dedent("""
     import asyncio, json, os, signal, sys, tempfile
     from appliance.engine import processes

@@ -11,6 +11,8 @@ import pytest
 
 from tests.engine.supervised_engine import alive, until
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def keep():

@@ -13,6 +13,8 @@ import pytest
 
 from tests.engine.supervised_engine import NotifySocket, alive, until
 
+pytestmark = pytest.mark.process
+
 
 def test_no_process_survives_sigkill_of_the_supervisor(supervised):
     engine = supervised()

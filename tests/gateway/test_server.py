@@ -22,6 +22,8 @@ from appliance.gateway.server import bind
 from tests.fakes.engine import FakeEngine
 from tests.gateway.conftest import CHAT
 
+pytestmark = pytest.mark.process
+
 CANARY = "secret-of-a-pupil"
 
 
