@@ -8,14 +8,8 @@ from pathlib import Path
 
 import httptools
 
-#: Counters and gauges that only move when the engine core works; the API server alone cannot move them.
-PROGRESS_METRICS = (
-    "vllm:generation_tokens_total",
-    "vllm:prompt_tokens_total",
-    "vllm:iteration_tokens_total_count",
-    "vllm:kv_cache_usage_perc",
-    "vllm:num_requests_running",
-)
+from appliance.core.progress import read
+
 MAX_ANSWER_BYTES = 8 * 1024**2
 
 
@@ -58,16 +52,11 @@ async def counters(socket_path: Path) -> tuple[float, ...]:
 
 
 def progress(metrics: str) -> tuple[float, ...]:
-    """Sums of :data:`PROGRESS_METRICS` over their labels, in that order, from Prometheus text."""
-    sums = dict.fromkeys(PROGRESS_METRICS, 0.0)
-    for line in metrics.splitlines():
-        name = line.partition("{")[0].partition(" ")[0]
-        if name in sums:
-            try:
-                sums[name] += float(line.rpartition(" ")[2])
-            except ValueError:
-                raise ProbeFailed("garbage") from None
-    return tuple(sums.values())
+    """As ``core.progress.read``; raises ProbeFailed where that raises ValueError."""
+    try:
+        return read(metrics)
+    except ValueError:
+        raise ProbeFailed("garbage") from None
 
 
 class _Answer:

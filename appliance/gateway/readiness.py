@@ -10,6 +10,7 @@ from contextlib import suppress
 import orjson
 
 from appliance import logs
+from appliance.core import progress
 from appliance.core.catalogue import Catalogue
 from appliance.core.readiness import Readiness
 from appliance.errors import ApplianceError, EngineFailed
@@ -18,6 +19,8 @@ from appliance.gateway.engine_client import EngineClient
 _log = logs.get(__name__)
 #: While the engine is not ready it is asked this often, so that service resumes at once.
 RETRY_SECONDS = 1.0
+#: An engine that works makes a token in this share of the interval: a second, by default.
+WORKING_SHARE = 5
 
 
 class Probe:
@@ -95,10 +98,31 @@ class Probe:
             if err.key == "engine_unavailable" or not self.is_ready:
                 self._readiness.lost()
             self._hung = err.key == "engine_timeout"
+            if self._hung and await self._is_working():
+                self._hung = False
             self._note(err.key)
         else:
             self.generated()
             self._note("")
+
+    async def _is_working(self) -> bool:
+        """Whether the engine's counters move: with long answers that are not streamed no token passes here."""
+        try:
+            before = await self._counters()
+            await asyncio.sleep(self._interval / WORKING_SHARE)
+            after = await self._counters()
+        except ApplianceError:
+            return False
+        if after[0] > before[0]:
+            self.generated()
+        return after != before
+
+    async def _counters(self) -> tuple[float, ...]:
+        status, body = await self._engine.fetch("GET", "/metrics", timeout_seconds=self._timeout)
+        try:
+            return progress.read(body.decode(errors="replace") if status == 200 else "")
+        except ValueError:
+            raise EngineFailed from None
 
     async def _models(self) -> Catalogue:
         status, body = await self._engine.fetch("GET", "/v1/models", timeout_seconds=self._timeout)

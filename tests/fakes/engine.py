@@ -31,6 +31,8 @@ MODES = (
     "slow",  # a token every `gap_seconds`
     "held",  # answers when `finish` lets it
     "hangs",  # takes the request, never answers
+    "saturated",  # generates for others only, as its counters show
+    "wedged",  # its server answers, its core does nothing: the counters stand still
     "hangs_in_stream",  # falls silent after the first token
     "dies_before_answer",  # closes the connection without a byte
     "dies_in_stream",  # closes it after the first tokens
@@ -75,6 +77,7 @@ class FakeEngine:
         self.gap_seconds = gap_seconds
         self.seen: list[Seen] = []
         self.abandoned = 0
+        self.generated = 0
         self.held: list[asyncio.Event] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fake engine", daemon=True)
@@ -257,6 +260,11 @@ class _Connection(asyncio.Protocol):
                 self.whole(status, {"error": {"message": message, "type": "X", "param": None, "code": status}})
             elif mode == "garbage_body":
                 self.raw(200, b"<html>" + INTERNAL_TEXT.encode())
+            elif mode in {"saturated", "wedged"} and seen.path == "/metrics":
+                self.engine.generated += mode == "saturated"
+                self.raw(200, b'vllm:generation_tokens_total{engine="0"} %d\n' % self.engine.generated)
+            elif mode in {"saturated", "wedged"}:
+                await asyncio.Event().wait()
             elif seen.path in {"/v1/chat/completions", "/v1/completions"}:
                 await self.generate(seen)
             else:

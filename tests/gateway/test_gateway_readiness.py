@@ -154,3 +154,23 @@ async def test_odd_listing_does_not_stop_the_watch(
     monkeypatch.setattr("tests.fakes.engine._card", lambda: {"id": MODEL, "max_model_len": "many", "created": None})
     await probe.ask()
     assert probe.is_ready
+
+
+async def test_engine_that_generates_for_others_only_is_ready_and_not_hung(
+    probe: Probe, engine: FakeEngine, clock: Clock
+) -> None:
+    await probe.ask()
+    engine.mode = "saturated"
+    clock.now += 100
+    await probe.ask()
+    assert probe.is_ready
+    assert not probe.is_hung
+
+
+async def test_engine_whose_counters_stand_still_is_hung(probe: Probe, engine: FakeEngine, clock: Clock) -> None:
+    await probe.ask()
+    engine.mode = "wedged"
+    clock.now += 100
+    await probe.ask()
+    assert not probe.is_ready
+    assert probe.is_hung
