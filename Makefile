@@ -15,7 +15,7 @@ define pin
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo test test-unit test-e2e lint format docs lock clean
+.PHONY: help bootstrap bench demo test test-unit test-e2e lint format docs lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -35,6 +35,10 @@ test-unit: bootstrap ## The unit tests: no vLLM, no whole processes, no contract
 
 test-e2e: bootstrap ## The tests with real vLLM and the real Llama
 	@$(BIN)/python -m pytest -m e2e
+
+bench: bootstrap ## The gateway beside nginx, LiteLLM and vllm-router (docs/benchmarks.md); WRITE=1 keeps the figures
+	@command -v wrk >/dev/null || { echo "error: wrk is missing. Run: sudo apt-get install -y wrk nginx-light" >&2; exit 1; }
+	@$(BIN)/python -m tests.bench $(if $(WRITE),--write)
 
 lint: bootstrap ## Style, types and the arrows between the packages
 	@$(BIN)/ruff check

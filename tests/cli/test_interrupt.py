@@ -11,8 +11,12 @@ from appliance.cli import interrupt
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_stop_signal_is_raised_with_the_shells_exit_code(number: signal.Signals, status: int) -> None:
-    with pytest.raises(interrupt.Interrupted) as stop, interrupt.raised():
-        signal.raise_signal(number)
+    former = signal.signal(number, signal.SIG_DFL)  # the tests themselves may run under nohup
+    try:
+        with pytest.raises(interrupt.Interrupted) as stop, interrupt.raised():
+            signal.raise_signal(number)
+    finally:
+        signal.signal(number, former)
 
     assert (stop.value.signum, stop.value.exit_code) == (number, status)
 
