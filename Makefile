@@ -30,7 +30,7 @@ demo: bootstrap ## Start the appliance and ask it one question; ONCE=1 ends afte
 test: bootstrap ## All tests that need no GPU: unit, contracts, end to end with real vLLM
 	@$(BIN)/python -m pytest
 
-test-unit: bootstrap ## The unit tests: no vLLM, no whole processes, no contracts (under a minute)
+test-unit: bootstrap ## The unit tests: no vLLM, no whole processes, no contracts (a minute and a half)
 	@$(BIN)/python -m pytest -m "not e2e and not process" --ignore=tests/contracts
 
 test-e2e: bootstrap ## The tests with real vLLM and the real Llama
