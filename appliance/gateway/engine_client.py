@@ -3,8 +3,8 @@
 Only what the gateway needs: requests with a small body, answers read whole or
 piece by piece as they arrive, and an answer that is dropped by closing its
 connection, which is how vLLM learns that nobody waits any more and stops
-generating. A general client costs several times as much a request
-(docs/benchmarks.md); parsing is httptools', which is llhttp.
+generating. A general client does more on every request
+than is needed here; parsing is httptools', which is llhttp.
 """
 
 from __future__ import annotations

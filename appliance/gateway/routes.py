@@ -1,7 +1,7 @@
 """The public routes, those of ``operations``. Nothing else exists.
 
 The endpoints are plain ASGI, so that a stream's bytes pass through untouched
-(docs/benchmarks.md has what that is worth).
+.
 """
 
 from __future__ import annotations
