@@ -1,7 +1,6 @@
 """The public routes, those of ``operations``. Nothing else exists.
 
-The endpoints are plain ASGI, so that a stream's bytes pass through untouched
-.
+The endpoints are plain ASGI, so that a stream's bytes pass through untouched.
 """
 
 from __future__ import annotations
