@@ -374,6 +374,50 @@ class ModelUnusable(OperatorError):
     exit_code = 65
 
 
+class BundleTooNew(ModelUnusable):
+    """The bundle's format is of a later version of the appliance."""
+
+    key = "bundle_too_new"
+    message = "The bundle is of a format that this appliance does not know yet."
+    remedy = "Update the appliance first, or ask for a bundle of its format."
+
+
+class BundleUntrusted(OperatorError):
+    """The bundle is not signed by a key that this box trusts, or is not what was signed."""
+
+    key = "bundle_untrusted"
+    message = "The bundle is not signed by a trusted key."
+    remedy = "Do not use it; ask whoever made it for one that is signed by a key in this box's trusted keys."
+    exit_code = 65
+
+
+class BundleOlder(OperatorError):
+    """A bundle would be replaced by an older one of the same name."""
+
+    key = "bundle_older"
+    message = "The bundle is older than the one that is installed."
+    remedy = "Give --allow-downgrade if that is meant."
+    exit_code = 65
+
+
+class BundleNotFound(OperatorError):
+    """No such bundle is installed, or nothing to go back to."""
+
+    key = "bundle_not_found"
+    message = "No such bundle is installed."
+    remedy = "`appliance bundle list` shows those that are."
+    exit_code = 66  # EX_NOINPUT
+
+
+class GoldenFailed(OperatorError):
+    """The new model answered a golden question wrong; the old one serves on."""
+
+    key = "golden_failed"
+    message = "The new model did not pass its golden questions."
+    remedy = "The old model serves on. Give the message to whoever made the bundle."
+    exit_code = 70
+
+
 class RecipeInvalid(OperatorError):
     """A model's recipe is missing or not of the right form."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from appliance.core import manifest
-from appliance.core.manifest import Manifest
+from appliance.core.manifest import Listed, Manifest
 from appliance.core.recipe import Pinned
 from appliance.errors import ModelUnusable
 
@@ -30,11 +30,13 @@ def of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def of_directory(directory: Path) -> dict[str, str]:
-    """SHA-256 of every file below ``directory`` but its manifest, by POSIX path relative to it."""
+def of_directory(directory: Path) -> dict[str, Listed]:
+    """SHA-256 and size of every file below ``directory`` but its manifest, by POSIX path relative to it."""
     files = sorted(path for path in directory.rglob("*") if path.is_file())
     names = {path.relative_to(directory).as_posix(): path for path in files}
-    return {name: of_file(path) for name, path in names.items() if name != manifest.FILE_NAME}
+    return {
+        name: Listed(of_file(path), path.stat().st_size) for name, path in names.items() if name != manifest.FILE_NAME
+    }
 
 
 def is_pinned(path: Path, pinned: Pinned) -> bool:

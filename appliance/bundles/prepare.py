@@ -118,7 +118,8 @@ def _seal(directory: Path, recipe: Recipe) -> None:
 
 
 def _follows(stated: Manifest, recipe: Recipe) -> bool:
-    return (stated.name, stated.version, stated.files.get(recipe.converted.path)) == (
+    weights = stated.files.get(recipe.converted.path)
+    return (stated.name, stated.version, weights.sha256 if weights else "") == (
         recipe.name,
         recipe.version,
         recipe.converted.sha256,

@@ -21,7 +21,6 @@ from appliance.errors import DigestMismatch, ModelUnusable
 
 #: Architectures this appliance is tested with. vLLM knows many more; each enters here with its test.
 ARCHITECTURES = frozenset({"LlamaForCausalLM"})
-TEMPLATE_NAME = "chat_template.jinja"
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def read(directory: Path, served_name: str | None = None, *, check_digests: bool
     listed = _manifest(root)
     _check_names(root, listed)
     for name in sorted(listed.files):
-        if check_digests and _sha256(root / name) != listed.files[name]:
+        if check_digests and _sha256(root / name) != listed.files[name].sha256:
             raise DigestMismatch(
                 f"The model's file {name} is not the one its {manifest.FILE_NAME} lists.",
                 remedy="Prepare or install the model again; do not use this directory.",
@@ -90,7 +89,7 @@ def read(directory: Path, served_name: str | None = None, *, check_digests: bool
         architecture=_architecture(config),
         context_tokens=_context_tokens(config),
         weight_bytes=_weight_bytes(root, listed),
-        chat_template=root / TEMPLATE_NAME if TEMPLATE_NAME in listed.files else None,
+        chat_template=root / manifest.TEMPLATE_NAME if manifest.TEMPLATE_NAME in listed.files else None,
         tool_parser=tool_parser(template),
     )
 
@@ -180,16 +179,16 @@ def _weight_bytes(root: Path, listed: Manifest) -> int:
 
 def _template(root: Path, documents: dict[str, Any]) -> str:
     try:
-        return (root / TEMPLATE_NAME).read_text(encoding="utf-8")
+        return (root / manifest.TEMPLATE_NAME).read_text(encoding="utf-8")
     except FileNotFoundError:
         pass
     except (OSError, UnicodeDecodeError):
-        raise ModelUnusable(f"The model's {TEMPLATE_NAME} cannot be read.") from None
+        raise ModelUnusable(f"The model's {manifest.TEMPLATE_NAME} cannot be read.") from None
     tokenizer = documents.get("tokenizer_config.json")
     template = tokenizer.get("chat_template") if isinstance(tokenizer, dict) else None
     if not isinstance(template, str):
         raise ModelUnusable(
             "The model has no chat template, so it cannot answer chat requests.",
-            remedy=f"Add {TEMPLATE_NAME} to the bundle.",
+            remedy=f"Add {manifest.TEMPLATE_NAME} to the bundle.",
         )
     return template

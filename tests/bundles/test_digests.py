@@ -9,7 +9,7 @@ import pytest
 
 from appliance.bundles import digests
 from appliance.core import manifest
-from appliance.core.manifest import Manifest
+from appliance.core.manifest import Listed, Manifest
 from appliance.core.recipe import Pinned
 from appliance.errors import ModelUnusable
 
@@ -26,8 +26,8 @@ def model(tmp_path: Path) -> Path:
 
 def test_every_file_below_is_listed_but_the_manifest(model: Path) -> None:
     assert digests.of_directory(model) == {
-        "config.json": hashlib.sha256(b"{}").hexdigest(),
-        "sub/model.safetensors": hashlib.sha256(b"weights").hexdigest(),
+        "config.json": Listed(hashlib.sha256(b"{}").hexdigest(), 2),
+        "sub/model.safetensors": Listed(hashlib.sha256(b"weights").hexdigest(), 7),
     }
 
 

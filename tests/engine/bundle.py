@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from appliance.core.manifest import Manifest, render
+from appliance.core.manifest import Listed, Manifest, render
 
 LLAMA_3_TEMPLATE = "{% if tools %}Environment: ipython{% endif %}{{ messages }}"
 CONFIG = {"architectures": ["LlamaForCausalLM"], "max_position_embeddings": 8192}
@@ -36,7 +36,7 @@ def make(directory: Path, name="tutor", version="1.0", **files) -> Path:
 def seal(directory: Path, name="tutor", version="1.0") -> None:
     """Write the manifest of what is there."""
     digests = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        path.name: Listed(hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
         for path in directory.iterdir()
         if path.is_file() and path.name != "bundle.toml"
     }
