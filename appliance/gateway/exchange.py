@@ -39,6 +39,9 @@ class Exchange:
     #: When it went to the engine, monotonic seconds, and who is to be told of that; 0 if it never did.
     engine_started: float = 0.0
     on_engine: Callable[[], None] | None = None
+    #: When the engine's last byte came, and when a stream's first token went out; 0 if that never was.
+    engine_ended: float = 0.0
+    first_token: float = 0.0
     model: str = ""
     stream: bool = False
     status: int = 0

@@ -160,13 +160,16 @@ OPERATIONS = (
     Operation("GET", READY, "ready", "getReady", "Whether the model answers.", _nothing, answers.Ready, _ANY | {503}),
 )  # fmt: skip
 _FIXED_PATHS = frozenset(operation.path for operation in OPERATIONS if "{" not in operation.path)
+_MODEL, _UNKNOWN = f"{MODELS}/{{id}}", "(unknown)"
+#: Every value of :func:`label`.
+ROUTES = (*sorted(_FIXED_PATHS), _MODEL, _UNKNOWN)
 
 
 def label(path: str) -> str:
     """The route of a path for logs and metrics: one of a few fixed names, never what a client wrote."""
     if path in _FIXED_PATHS:
         return path
-    return f"{MODELS}/{{id}}" if path.startswith(f"{MODELS}/") else "(unknown)"
+    return _MODEL if path.startswith(f"{MODELS}/") else _UNKNOWN
 
 
 def document() -> dict[str, Any]:
