@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -47,11 +47,11 @@ class GatewaySettings(_Section):
     host: str = Field("127.0.0.1", description="Address the public listener binds to.")
     port: int = Field(8080, ge=1, le=65535, description="Port of the public listener.")
     admin_host: str = Field(
-        "127.0.0.1", description="Address of the admin listener; keep it on loopback or the admin network."
+        "127.0.0.1",
+        description="Address of the admin listener. It asks for no key, so keep it on loopback or on the admin network "
+        "(docs/metrics.md); empty switches it off.",
     )
-    admin_port: int = Field(
-        8081, ge=1, le=65535, description="Port of the admin listener (metrics, console, admin API)."
-    )
+    admin_port: int = Field(8081, ge=0, le=65535, description="Port of the admin listener (metrics); 0 for any free one.")
     allowed_hosts: tuple[str, ...] = Field(
         ("*",),
         description="Host names the appliance answers to, without port; `*` for any. Others get 421.",
@@ -134,6 +134,12 @@ class GatewaySettings(_Section):
         Timetable.parse(lines)
         return lines
 
+    @model_validator(mode="after")
+    def _has_two_ports(self) -> Self:
+        if (self.admin_host, self.admin_port) == (self.host, self.port):
+            raise ValueError("admin_port and port are the same; the admin listener needs one of its own")
+        return self
+
     @field_validator("app_weights")
     @classmethod
     def _are_weights(cls, weights: dict[str, float]) -> dict[str, float]:
@@ -195,6 +201,20 @@ class EngineSettings(_Section):
     restart_backoff_max_seconds: float = Field(60.0, gt=0, description="Longest wait before a restart.")
 
 
+class BundleSettings(_Section):
+    """Model bundles and who may have made them."""
+
+    trusted_keys_dir: Path | None = Field(
+        None,
+        description="Directory of the public keys whose bundles are installed, one TOML file each; "
+        "by default `<state_dir>/trust`.",
+    )
+    require_signature: bool = Field(
+        False,
+        description="Serve no model directory without a signature. With any trusted key there, none is served either way.",
+    )
+
+
 class ExporterSettings(_Section):
     """The GPU exporter."""
 
@@ -224,6 +244,7 @@ class Settings(BaseSettings):
     gateway: GatewaySettings = GatewaySettings()
     audit: AuditSettings = AuditSettings()
     engine: EngineSettings = EngineSettings()
+    bundles: BundleSettings = BundleSettings()
     exporter: ExporterSettings = ExporterSettings()
     log: LogSettings = LogSettings()
 
@@ -253,6 +274,16 @@ class Settings(BaseSettings):
     def model_dir(self) -> Path:
         """Directory of the model to serve, absolute."""
         return (self.engine.model_dir or self.state_dir / "active").absolute()
+
+    @property
+    def trusted_keys_dir(self) -> Path:
+        """Directory of the keys whose bundles are installed, absolute."""
+        return (self.bundles.trusted_keys_dir or self.state_dir / "trust").absolute()
+
+    @property
+    def bundles_dir(self) -> Path:
+        """Directory of the installed bundles, absolute."""
+        return self.state_dir.absolute() / "bundles"
 
     @property
     def key_database_path(self) -> Path:

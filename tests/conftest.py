@@ -31,6 +31,8 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings of whoever runs the tests are not the tests' settings."""
     for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
         monkeypatch.delenv(name)
+    # Any number of gateways may run beside each other.
+    monkeypatch.setenv(f"{PREFIX}GATEWAY__ADMIN_PORT", "0")
 
 
 @pytest.fixture

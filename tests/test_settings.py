@@ -21,6 +21,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def _no_system_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "SYSTEM_FILE", tmp_path / "absent.toml")
+    monkeypatch.delenv("APPLIANCE_GATEWAY__ADMIN_PORT")
 
 
 def refusal() -> SettingsInvalid:
@@ -132,6 +133,13 @@ def test_hours_and_shares_that_cannot_be_meant_are_refused_at_start(
 ) -> None:
     monkeypatch.setenv(f"APPLIANCE_GATEWAY__{name}", value)
     assert name.lower() in refusal().message
+
+
+def test_two_listeners_on_one_port_are_refused_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APPLIANCE_GATEWAY__ADMIN_PORT", "8080")
+    assert "needs one of its own" in refusal().message
+    monkeypatch.setenv("APPLIANCE_GATEWAY__HOST", "192.0.2.1")
+    assert settings.load().gateway.admin_port == 8080
 
 
 def test_weight_of_an_app_may_be_set_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,8 @@ def _check_machine(steps: Steps, recipe: Recipe, tree: Settings) -> Found:
         machine = preflight.check(tree, needs)
         step.outcome = (
             f"Python {'.'.join(map(str, machine.python))}, {gigabytes(machine.memory_bytes)} of memory and "
-            f"{gigabytes(machine.disk_bytes)} of disk free, port {tree.gateway.port} free"
+            f"{gigabytes(machine.disk_bytes)} of disk free, "
+            f"port {' and '.join(str(port.number) for port in machine.ports)} free"
         )
     return found
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from appliance.core import preflight
-from appliance.core.preflight import Machine, Needs
+from appliance.core.preflight import Machine, Needs, Port
 from appliance.errors import PortTaken, SettingsInvalid, StateUnusable
 from appliance.settings import Settings
 
@@ -31,6 +31,7 @@ _CGROUP_FILES = (
     ),
 )
 _FIRST_FREE_PORT = 1024
+_PORT, _ADMIN_PORT = "APPLIANCE_GATEWAY__PORT", "APPLIANCE_GATEWAY__ADMIN_PORT"
 
 
 def check(settings: Settings, needs: Needs) -> Machine:
@@ -56,12 +57,11 @@ def look(settings: Settings) -> Machine:
         PortTaken: the port needs rights that this user lacks.
         StateUnusable: the state directory's place cannot be looked at.
     """
-    wanted = (settings.gateway.port,)
     return Machine(
         python=sys.version_info[:2],
         memory_bytes=_free_memory_bytes(),
         disk_bytes=_free_disk_bytes(settings.state_dir.absolute()),
-        ports=tuple((port, port_holder(settings.gateway.host, port)) for port in wanted),
+        ports=_ports(settings),
         has_engine=importlib.util.find_spec("vllm") is not None,
         cpu=platform.machine(),
         cpu_flags=preflight.cpu_flags(_text(_PROC / "cpuinfo")),
@@ -74,8 +74,24 @@ def uses_cpu(settings: Settings) -> bool:
     return device == "cpu" or (device == "auto" and not any(path.exists() for path in _GPU_FILES))
 
 
-def port_holder(host: str, port: int) -> str | None:
+def _ports(settings: Settings) -> tuple[Port, ...]:
+    gateway = settings.gateway
+    wanted = [(gateway.host, gateway.port, _PORT), (gateway.admin_host, gateway.admin_port, _ADMIN_PORT)]
+    return tuple(
+        # Without a host there is no admin listener, and with 0 it takes what is free.
+        Port(number, variable, port_holder(host, number, variable))
+        for host, number, variable in wanted
+        if host and number
+    )
+
+
+def port_holder(host: str, port: int, variable: str = _PORT) -> str | None:
     """Who holds a TCP port: None if it is free, else words for the process.
+
+    Args:
+        host: where it is wanted.
+        port: its number.
+        variable: environment variable that chooses another.
 
     Raises:
         SettingsInvalid: ``host`` is not an address of this machine.
@@ -96,7 +112,7 @@ def port_holder(host: str, port: int) -> str | None:
         if err.errno == errno.EACCES:
             raise PortTaken(
                 f"This user may not listen on port {port}.",
-                remedy=f"Choose a port from {_FIRST_FREE_PORT} up with APPLIANCE_GATEWAY__PORT.",
+                remedy=f"Choose a port from {_FIRST_FREE_PORT} up with {variable}.",
             ) from None
         raise SettingsInvalid(f"The gateway cannot listen on {host}: {err.strerror}.") from None
     return None

@@ -31,6 +31,21 @@ _LISTEN = "0A"  # TCP_LISTEN in include/net/tcp_states.h
 
 
 @dataclass(frozen=True)
+class Port:
+    """A port that is wanted.
+
+    Args:
+        number: the TCP port.
+        variable: environment variable that chooses another.
+        holder: None if it is free, else words for the process that has it.
+    """
+
+    number: int
+    variable: str
+    holder: str | None = None
+
+
+@dataclass(frozen=True)
 class Machine:
     """What was found on this machine.
 
@@ -38,7 +53,7 @@ class Machine:
         python: version of the running interpreter.
         memory_bytes: what a new process may still take.
         disk_bytes: free space where the state directory is or will be.
-        ports: each port that is wanted, and who holds it: None if free, else words for a process.
+        ports: each port that is wanted.
         has_engine: whether vLLM is installed beside this command.
         cpu: architecture as ``uname -m`` gives it.
         cpu_flags: from ``/proc/cpuinfo``, empty if it does not tell.
@@ -47,7 +62,7 @@ class Machine:
     python: tuple[int, int]
     memory_bytes: int
     disk_bytes: int
-    ports: tuple[tuple[int, str | None], ...] = ()
+    ports: tuple[Port, ...] = ()
     has_engine: bool = True
     cpu: str = "x86_64"
     cpu_flags: frozenset[str] = frozenset()
@@ -89,9 +104,12 @@ def refusals(machine: Machine, needs: Needs) -> Iterator[OperatorError]:
         yield NotEnoughDisk(
             f"{gigabytes(machine.disk_bytes)} of disk space are free; the model needs {gigabytes(needs.disk_bytes)}.",
         )
-    for port, holder in machine.ports:
-        if holder is not None:
-            yield PortTaken(f"Port {port} is taken by {holder}.")
+    for port in machine.ports:
+        if port.holder is not None:
+            yield PortTaken(
+                f"Port {port.number} is taken by {port.holder}.",
+                remedy=f"Stop that process, or choose another port with {port.variable}.",
+            )
 
 
 def available_memory_bytes(meminfo: str, limit_bytes: int | None = None, used_bytes: int = 0) -> int:

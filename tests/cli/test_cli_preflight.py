@@ -11,7 +11,7 @@ import pytest
 from appliance import settings
 from appliance.cli import preflight
 from appliance.core.preflight import Needs
-from appliance.errors import NotEnoughDisk, SettingsInvalid, StateUnusable
+from appliance.errors import NotEnoughDisk, PortTaken, SettingsInvalid, StateUnusable
 
 
 @pytest.fixture
@@ -53,8 +53,19 @@ def test_the_facts_are_those_of_this_machine(state_dir, monkeypatch, taken_port:
 
     assert 10**8 < found.memory_bytes < 10**14
     assert found.disk_bytes > 0
-    assert [port for port, holder in found.ports if holder] == [taken_port]
+    assert [(port.number, port.variable) for port in found.ports if port.holder] == [
+        (taken_port, "APPLIANCE_GATEWAY__PORT")
+    ]
     assert not (state_dir / "not").exists()
+
+
+def test_the_admin_port_is_looked_at_too_unless_it_is_off_or_any(monkeypatch, taken_port: int) -> None:
+    monkeypatch.setenv("APPLIANCE_GATEWAY__ADMIN_PORT", str(taken_port))
+    with pytest.raises(PortTaken, match="APPLIANCE_GATEWAY__ADMIN_PORT"):
+        preflight.check(settings.load(), Needs(memory_bytes=0, disk_bytes=0, cpu_engine=False))
+
+    monkeypatch.setenv("APPLIANCE_GATEWAY__ADMIN_HOST", "")
+    assert len(preflight.look(settings.load()).ports) == 1
 
 
 def test_what_is_too_little_is_refused_before_anything_is_written(state_dir) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from appliance.core import preflight
-from appliance.core.preflight import Machine, Needs
+from appliance.core.preflight import Machine, Needs, Port
 from appliance.errors import (
     EngineMissing,
     HardwareMissing,
@@ -22,7 +22,7 @@ GOOD = Machine(
     python=(3, 11),
     memory_bytes=preflight.DEMO_MEMORY_BYTES,
     disk_bytes=preflight.FRESH_DISK_BYTES,
-    ports=((8080, None),),
+    ports=(Port(8080, "APPLIANCE_GATEWAY__PORT"),),
     cpu_flags=frozenset({"avx2"}),
 )
 TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -44,7 +44,11 @@ def test_a_machine_that_just_has_enough_is_not_refused() -> None:
         ({"cpu_flags": frozenset({"sse2"})}, HardwareMissing, "AVX2"),
         ({"memory_bytes": 4_999_999_999}, NotEnoughMemory, "5.0 GB"),
         ({"disk_bytes": 1_999_999_999}, NotEnoughDisk, "2.0 GB"),
-        ({"ports": ((8080, "nginx (process 12)"),)}, PortTaken, "Port 8080 is taken by nginx (process 12)."),
+        (
+            {"ports": (Port(8080, "APPLIANCE_GATEWAY__PORT", "nginx (process 12)"),)},
+            PortTaken,
+            "Port 8080 is taken by nginx (process 12).",
+        ),
     ],
 )
 def test_what_is_missing_is_refused_with_its_remedy(

@@ -106,7 +106,8 @@ def box(prepared_state: Path) -> Iterator[Box]:
 
 def clean_environment(**more: str) -> dict[str, str]:
     """This process's environment without settings of the appliance but those given."""
-    return {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)} | more
+    inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
+    return inherited | {f"{PREFIX}GATEWAY__ADMIN_PORT": "0"} | more
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
