@@ -1,161 +1,186 @@
-"""Run everything, print the table, and with ``--write`` put it into ``docs/benchmarks.md``."""
+"""Run everything or one part, print the tables, and with ``--write`` put them into ``docs/benchmarks.md``."""
 
 from __future__ import annotations
 
+import argparse
 import os
-import platform
+import shutil
+import signal
 import sys
 import tempfile
-from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench import contenders, load
-from tests.bench.contenders import ROOT, Target
-from tests.bench.load import Spread, Streams
+from tests.bench import contenders, latency, memory, report, saturation, streams, throughput
+from tests.bench.contenders import LITELLM, OURS, OURS_ON_DISK
+from tests.bench.engine import MODEL, PACED_MODEL
+from tests.bench.processes import CACHE, CONTENDER_CORE, CORES, LOAD_CORE, Failed, Target
+from tests.bench.report import Figures
 
-PAGE = ROOT / "docs" / "benchmarks.md"
-MARKS = ("<!-- figures: begin -->", "<!-- figures: end -->")
-#: The design's bars.
-ADDED_MEDIAN_MS, ADDED_P99_MS = 0.5, 3.0
-REQUESTS_A_SECOND, TIMES_LITELLM = 6000, 60
-STREAM_CORES, STREAM_LAG_MS = 0.40, 3.0
-RESIDENT_MIB, GROWTH_MIB, GROWTH_REQUESTS = 150, 5, 100_000
-
-
-@dataclass(frozen=True)
-class Row:
-    """One contender's figures; None where it was not measured."""
-
-    name: str
-    requests_a_second: float
-    streams: Streams | None = None
-    spread: Spread | None = None
+PARTS = ("throughput", "latency", "streams", "memory")
+#: Of the gateway and of what it is subtracted from, the middle of three.
+ROUNDS = 3
+LITELLM_RATE = 20
 
 
-def main() -> None:
-    """Measure and print."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
-        directory = Path(name)
-        socket_path, engine = stack.enter_context(contenders.engine(directory))
-        rows = [_measure(engine, directory, None)]
-        for start in (
-            lambda: contenders.gateway(directory, socket_path),
-            lambda: contenders.nginx(directory, socket_path),
-            lambda: contenders.vllm_router(directory, engine.port),
-            lambda: contenders.litellm(directory, engine.port),
-        ):
-            with start() as target:
-                if target is not None:
-                    rows.append(_measure(target, directory, engine))
-        with contenders.gateway(directory, socket_path) as target:
-            memory = _memory(target, directory)
-    lines = _table(rows) + _verdicts(rows, memory)
-    print("\n".join(lines))
-    if "--write" in sys.argv:
-        _write(lines)
+@dataclass
+class Bench:
+    """One run.
+
+    Args:
+        directory: on tmpfs: the sockets, and the state of what is not measured on disk.
+        disk: a directory on the checkout's disk.
+        parts: what is measured.
+    """
+
+    directory: Path
+    disk: Path
+    parts: list[str]
+    figures: Figures = field(default_factory=Figures)
+    began: float = field(default_factory=time.monotonic)
+
+    def say(self, text: str) -> None:
+        """Progress, with the seconds so far."""
+        print(f"[{time.monotonic() - self.began:4.0f} s] {text}", flush=True)
+
+    def run(self) -> None:
+        """Every contender in turn: only one is alive at a time, so none takes another's core."""
+        with contenders.engine(self.directory) as (socket_path, engine):
+            self._throughput(engine)
+            self._streams(engine)
+            for name, start in self._contenders(socket_path, engine):
+                self.say(f"{name}: starting")
+                try:
+                    with start as target:
+                        if target is not None:
+                            self._measure(target, engine)
+                except Failed as err:
+                    if name in {OURS, OURS_ON_DISK}:
+                        raise
+                    print(f"  {name} left out: {err}", flush=True)
+            if "memory" in self.parts:
+                self.say(f"memory over {memory.GROWTH_REQUESTS:,} requests")
+                with contenders.gateway(OURS, self.directory / "memory", socket_path, **_ROOM) as target:
+                    self.figures.memory = memory.measure(target, self.directory)
+
+    def _contenders(
+        self, socket_path: Path, engine: Target
+    ) -> Iterator[tuple[str, AbstractContextManager[Target | None]]]:
+        yield OURS, contenders.gateway(OURS, self.directory / "state", socket_path, **_ROOM)
+        yield OURS_ON_DISK, contenders.gateway(OURS_ON_DISK, self.disk / "state", socket_path, **_ROOM)
+        yield contenders.NGINX, contenders.nginx(self.directory, socket_path)
+        yield contenders.ROUTER, contenders.vllm_router(self.directory, engine.port)
+        yield LITELLM, contenders.litellm(self.directory, engine.port)
+
+    def _measure(self, target: Target, engine: Target) -> None:
+        self._throughput(target)
+        if "latency" in self.parts:
+            self._latency(target, engine)
+        self._streams(target)
+
+    def _throughput(self, target: Target) -> None:
+        if "throughput" not in self.parts:
+            return
+        self.say(f"{target.name}: throughput")
+        found = throughput.measure(target, self.directory, slow=target.name == LITELLM)
+        self.figures.throughput[target.name] = found
+        for count, it in found.items():
+            print(f"    {count} connections: {it.rate:,.0f} requests/s, {it.cpu_micros:.0f} µs each", flush=True)
+
+    def _latency(self, target: Target, engine: Target) -> None:
+        ours = target.name in {OURS, OURS_ON_DISK}
+        rate = LITELLM_RATE if target.name == LITELLM else latency.RATE
+        for model in (MODEL, PACED_MODEL) if ours else (MODEL,):
+            name = target.name if rate == latency.RATE else f"{target.name}, at {rate}/s"
+            name = name if model == MODEL else f"{name}, engine takes 50 ms"
+            self.say(f"{name}: time added")
+            found = [latency.measure(engine, target, model, rate=rate) for _ in range(ROUNDS if ours else 1)]
+            it = self.figures.added[name] = sorted(found, key=lambda it: it.p99)[len(found) // 2]
+            print(f"    {it.median:.2f} ms, 99th percentile {it.p99:.2f} ms", flush=True)
+
+    def _streams(self, target: Target) -> None:
+        if "streams" not in self.parts:
+            return
+        self.say(f"{target.name}: streams")
+        found = [streams.measure(target) for _ in range(1 if target.name == LITELLM else ROUNDS)]
+        it = self.figures.streams[target.name] = sorted(found, key=lambda it: it.lag_p99)[len(found) // 2]
+        print(f"    lag {it.lag_median:.1f} ms, 99th percentile {it.lag_p99:.1f} ms, {it.cores:.2f} cores", flush=True)
 
 
-def _measure(target: Target, directory: Path, engine: Target | None) -> Row:
-    print(f"measuring {target.name} …", flush=True)
-    slow = target.name.startswith("LiteLLM")
-    load.throughput(target, directory, seconds=2)
-    # Three runs, the middle one: these machines are shared.
-    rates = sorted(load.throughput(target, directory, seconds=4) for _ in range(3))
-    spread = None
-    if engine is not None and not slow:
-        spread = load.latency([engine, target])[1]
-        direct = load.latency([engine, target])[0]
-        spread = Spread(spread.median - direct.median, spread.p99 - direct.p99)
-    streams = load.streams(target, tokens=40 if slow else 200)
-    return Row(target.name, rates[1], streams, spread)
+#: The fake engine does not say how many it generates at once, and 256 streams are to run at once.
+_ROOM = {"APPLIANCE_GATEWAY__MAX_RUNNING_REQUESTS": "512"}
 
 
-def _memory(target: Target, directory: Path) -> tuple[float, float]:
-    """Resident MiB at rest, and MiB grown over the requests of the bar."""
-    print(f"measuring memory over {GROWTH_REQUESTS} requests …", flush=True)
-    at_rest = target.resident_bytes()
-    # The first requests fill pools and caches once; growth is counted from there.
-    load.throughput(target, directory, seconds=5)
-    warm, sent = target.resident_bytes(), 0.0
-    while sent < GROWTH_REQUESTS:
-        sent += load.throughput(target, directory, seconds=5) * 5
-    return at_rest / 2**20, (target.resident_bytes() - warm) / 2**20
+def main() -> int:
+    """Measure and print; the exit status says whether it ran, not whether the bars are met."""
+    asked = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if CORES < 2:
+        print("warning: one core only: contender, engine and load share it, and the figures say little", flush=True)
+    os.sched_setaffinity(0, {LOAD_CORE})
+    began = time.monotonic()
+    try:
+        with _directories() as (directory, disk):
+            _run(asked, directory, disk)
+    except KeyboardInterrupt:
+        print("\nstopped: everything it started has ended", flush=True)
+        return 130
+    except Failed as err:
+        print(f"error: {err}", file=sys.stderr)
+        return 1
+    print(f"took {time.monotonic() - began:.0f} s", flush=True)
+    return 0
 
 
-def _table(rows: list[Row]) -> list[str]:
-    ours = next(row for row in rows if row.name == "this gateway")
-    lines = [
-        "| | requests/s, one core | against ours | time added, median / 99th | 256 streams: lag 99th | cores | complete |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for row in rows:
-        added = f"{row.spread.median:.2f} / {row.spread.p99:.2f} ms" if row.spread else "—"
-        streams = row.streams
-        paced = f"{streams.lag.p99:.1f} ms | {streams.cores:.2f} | {streams.complete}/256" if streams else "— | — | —"
-        ratio = row.requests_a_second / ours.requests_a_second
-        lines.append(f"| {row.name} | {row.requests_a_second:,.0f} | {ratio:.2f} | {added} | {paced} |")
-    return lines
+def _run(asked: argparse.Namespace, directory: Path, disk: Path) -> None:
+    figures = Figures()
+    if asked.part != "real":
+        bench = Bench(directory, disk, list(PARTS) if asked.part is None else [asked.part])
+        bench.run()
+        figures = bench.figures
+        stamp = report.stamp(disk)
+        print("\n".join(["", stamp, "", *figures.lines()]), flush=True)
+        if asked.write:
+            report.write("figures", [stamp, "", *figures.lines()])
+    if asked.engine == "real":
+        print(f"real engine: vLLM on core {LOAD_CORE}, gateway and client on core {CONTENDER_CORE}", flush=True)
+        os.sched_setaffinity(0, {CONTENDER_CORE})
+        figures.saturation = saturation.measure(directory)
+        stamp = report.stamp(disk)
+        print("\n".join(["", *figures.real_lines(), ""]), flush=True)
+        if asked.write:
+            report.write("real engine", [stamp, "", *figures.real_lines()])
 
 
-def _verdicts(rows: list[Row], memory: tuple[float, float]) -> list[str]:
-    by_name = {row.name: row for row in rows}
-    ours, direct = by_name["this gateway"], rows[0]
-    lite = by_name.get("LiteLLM proxy")
-    assert ours.spread is not None
-    assert ours.streams is not None
-    assert direct.streams is not None
-    lag = ours.streams.lag.p99 - direct.streams.lag.p99
-    checks = [
-        (
-            "time added, median",
-            f"{ours.spread.median:.2f} ms",
-            f"≤ {ADDED_MEDIAN_MS} ms",
-            ours.spread.median <= ADDED_MEDIAN_MS,
-        ),
-        (
-            "time added, 99th percentile",
-            f"{ours.spread.p99:.2f} ms",
-            f"≤ {ADDED_P99_MS} ms",
-            ours.spread.p99 <= ADDED_P99_MS,
-        ),
-        (
-            "requests/s on one core",
-            f"{ours.requests_a_second:,.0f}",
-            f"≥ {REQUESTS_A_SECOND:,}",
-            ours.requests_a_second >= REQUESTS_A_SECOND,
-        ),
-        ("256 streams, cores", f"{ours.streams.cores:.2f}", f"≤ {STREAM_CORES}", ours.streams.cores <= STREAM_CORES),
-        ("256 streams, lag over direct, 99th", f"{lag:.1f} ms", f"≤ {STREAM_LAG_MS} ms", lag <= STREAM_LAG_MS),
-        ("resident at rest", f"{memory[0]:.0f} MiB", f"≤ {RESIDENT_MIB} MiB", memory[0] <= RESIDENT_MIB),
-        (
-            f"grown over {GROWTH_REQUESTS:,} requests",
-            f"{memory[1]:.1f} MiB",
-            f"≤ {GROWTH_MIB} MiB",
-            memory[1] <= GROWTH_MIB,
-        ),
-    ]
-    if lite is not None:
-        times = ours.requests_a_second / lite.requests_a_second
-        checks.append(("times LiteLLM", f"{times:.0f}", f"≥ {TIMES_LITELLM}", times >= TIMES_LITELLM))
-    lines = ["", "| bar | measured | wanted | |", "| --- | --- | --- | --- |"]
-    return lines + [f"| {name} | {got} | {bar} | {'met' if met else '**missed**'} |" for name, got, bar, met in checks]
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--part", choices=(*PARTS, "real"), help="measure this alone")
+    parser.add_argument("--engine", choices=("fake", "real"), default="fake", help="real: vLLM saturated, too")
+    parser.add_argument("--write", action="store_true", help="write the tables into docs/benchmarks.md")
+    asked = parser.parse_args()
+    if asked.part == "real":
+        asked.engine = "real"
+    elif asked.part and asked.write:
+        parser.error("the page shows one whole run: WRITE=1 goes without PART (or with PART=real)")
+    for program in ("wrk", "taskset"):
+        if shutil.which(program) is None:
+            parser.error(f"{program} is missing. Run: sudo apt-get install -y wrk nginx-light util-linux")
+    return asked
 
 
-def _write(lines: list[str]) -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    before, rest = text.split(MARKS[0])
-    after = rest.split(MARKS[1])[1]
-    when = datetime.now(UTC).date().isoformat()
-    model = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        platform.machine(),
-    )
-    stamp = f"Measured {when} on {os.cpu_count()} cores ({model}), Python {platform.python_version()}."
-    PAGE.write_text(f"{before}{MARKS[0]}\n{stamp}\n\n" + "\n".join(lines) + f"\n{MARKS[1]}{after}", encoding="utf-8")
-    print(f"written to {PAGE.relative_to(ROOT)}")
+@contextmanager
+def _directories() -> Iterator[tuple[Path, Path]]:
+    """One on tmpfs, one on the checkout's disk; both go at the end."""
+    shared = Path("/dev/shm")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        quick = tempfile.TemporaryDirectory(prefix="bench-", dir=shared if shared.is_dir() else None)
+        disk = tempfile.TemporaryDirectory(prefix="state-", dir=CACHE, ignore_cleanup_errors=True)
+        yield Path(stack.enter_context(quick)), Path(stack.enter_context(disk))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""The time a contender adds to a request: the engine directly and through it, side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import uvloop
+
+from tests.bench import chat, client
+from tests.bench.processes import Failed, Target
+
+RATE, SECONDS = 100, 10
+
+
+@dataclass(frozen=True)
+class Added:
+    """Times in milliseconds.
+
+    Args:
+        median: through the contender less directly, of the medians.
+        p99: the same of the 99th percentiles.
+        direct_median: the engine's own.
+        direct_p99: the engine's own.
+    """
+
+    median: float
+    p99: float
+    direct_median: float
+    direct_p99: float
+
+
+def measure(engine: Target, target: Target, model: str, *, rate: int = RATE, seconds: int = SECONDS) -> Added:
+    """So many whole answers a second through the target, as many directly, each half a beat after the other.
+
+    Raises:
+        Failed: an answer was no 200, or a connection broke.
+    """
+    try:
+        return uvloop.run(_measure((engine, target), model, rate, seconds))
+    except* ConnectionError as err:
+        raise Failed(f"{target.name}: {err.exceptions[0]}") from None
+
+
+async def _measure(pair: tuple[Target, Target], model: str, rate: int, seconds: int) -> Added:
+    payload = chat.body(model, max_tokens=2)  # 50 ms of the paced model
+    direct, through = await asyncio.gather(
+        _ask_at_rate(pair[0], payload, rate, seconds, 0.0), _ask_at_rate(pair[1], payload, rate, seconds, 0.5 / rate)
+    )
+    return Added(
+        percentile(through, 0.5) - percentile(direct, 0.5),
+        percentile(through, 0.99) - percentile(direct, 0.99),
+        percentile(direct, 0.5),
+        percentile(direct, 0.99),
+    )
+
+
+async def _ask_at_rate(target: Target, payload: bytes, rate: int, seconds: int, offset_seconds: float) -> list[float]:
+    """Milliseconds of every answer. Whether the one before is back does not matter: there are more connections."""
+    request = chat.wire(target, payload)
+    idle: list[client.Connection] = []
+    milliseconds: list[float] = []
+
+    async def ask() -> None:
+        connection = idle.pop() if idle else await client.connect(target.port)
+        begun = time.perf_counter()
+        await connection.ask(request)
+        milliseconds.append((time.perf_counter() - begun) * 1000)
+        idle.append(connection)
+
+    for _ in range(3):
+        await ask()
+    milliseconds.clear()
+    loop = asyncio.get_running_loop()
+    start = loop.time() + offset_seconds
+    async with asyncio.TaskGroup() as group:
+        for index in range(rate * seconds):
+            await asyncio.sleep(max(0.0, start + index / rate - loop.time()))
+            group.create_task(ask())
+    for connection in idle:
+        connection.transport.close()
+    return milliseconds
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which that share lies."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

@@ -1,0 +1,100 @@
+"""Many paced streams at once: how late each token reaches its client, and the processor time that takes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from dataclasses import dataclass
+
+import uvloop
+
+from tests.bench import chat, client
+from tests.bench.engine import PACED_MODEL, TOKENS_A_SECOND
+from tests.bench.latency import percentile
+from tests.bench.processes import Failed, Target
+
+STREAMS, TOKENS = 256, 200
+_TOKEN = re.compile(rb'"content": ?"(\d+) "')
+
+
+@dataclass(frozen=True)
+class Streams:
+    """What a run of streams came to; times in milliseconds.
+
+    Args:
+        lag_median: from the engine's write to the client's read.
+        lag_p99: the same.
+        late: share of the tokens that came later than the next was due.
+        cores: share of a core the target used.
+        load_cores: what the client itself used: below one, or it is what was measured.
+        seconds: how long it took.
+        complete: streams that brought every token.
+    """
+
+    lag_median: float
+    lag_p99: float
+    late: float
+    cores: float
+    load_cores: float
+    seconds: float
+    complete: int
+
+
+def measure(target: Target, *, count: int = STREAMS, tokens: int = TOKENS) -> Streams:
+    """Run that many streams at once, each at 40 tokens a second.
+
+    Raises:
+        Failed: an answer was no 200, or a connection broke.
+    """
+    try:
+        return uvloop.run(_measure(target, count, tokens))
+    except* ConnectionError as err:
+        raise Failed(f"{target.name}: {err.exceptions[0]}") from None
+
+
+async def _measure(target: Target, count: int, tokens: int) -> Streams:
+    request = chat.wire(target, chat.body(PACED_MODEL, stream=True, max_tokens=tokens))
+    lags: list[float] = []
+    before, own, start = target.cpu_seconds(), time.process_time(), time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        # Spread over one token's time, as apps that know nothing of each other are.
+        tasks = [
+            group.create_task(_stream(target.port, request, lags, index / count / TOKENS_A_SECOND))
+            for index in range(count)
+        ]
+    seconds = time.monotonic() - start
+    return Streams(
+        lag_median=percentile(lags, 0.5),
+        lag_p99=percentile(lags, 0.99),
+        late=sum(lag > 1000 / TOKENS_A_SECOND for lag in lags) / len(lags),
+        cores=(target.cpu_seconds() - before) / seconds,
+        load_cores=(time.process_time() - own) / seconds,
+        seconds=seconds,
+        complete=sum(task.result() == tokens for task in tasks),
+    )
+
+
+async def _stream(port: int, request: bytes, lags: list[float], delay_seconds: float) -> int:
+    """The number of tokens that came."""
+    await asyncio.sleep(delay_seconds)
+    connection = await client.connect(port)
+    seen, rest = 0, b""
+
+    def read(data: bytes) -> None:
+        nonlocal seen, rest
+        now = time.monotonic_ns()
+        if rest:
+            data = rest + data
+        end = 0
+        for match in _TOKEN.finditer(data):
+            lags.append((now - int(match[1])) / 1e6)
+            seen += 1
+            end = match.end()
+        # What may be the beginning of a token that the next piece completes.
+        rest = data[max(end, len(data) - 64) :]
+
+    connection.on_data = read
+    await connection.ask(request)
+    connection.transport.close()
+    return seen
