@@ -391,6 +391,15 @@ class BundleUntrusted(OperatorError):
     exit_code = 65
 
 
+class SigningFailed(OperatorError):
+    """The signing key cannot be used."""
+
+    key = "signing_failed"
+    message = "The bundle could not be signed."
+    remedy = "Make a key with `appliance bundle keygen`, or name the right one with --key."
+    exit_code = 66  # EX_NOINPUT
+
+
 class BundleOlder(OperatorError):
     """A bundle would be replaced by an older one of the same name."""
 

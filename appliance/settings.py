@@ -51,7 +51,9 @@ class GatewaySettings(_Section):
         description="Address of the admin listener. It asks for no key, so keep it on loopback or on the admin network "
         "(docs/metrics.md); empty switches it off.",
     )
-    admin_port: int = Field(8081, ge=0, le=65535, description="Port of the admin listener (metrics); 0 for any free one.")
+    admin_port: int = Field(
+        8081, ge=0, le=65535, description="Port of the admin listener (metrics); 0 for any free one."
+    )
     allowed_hosts: tuple[str, ...] = Field(
         ("*",),
         description="Host names the appliance answers to, without port; `*` for any. Others get 421.",
