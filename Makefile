@@ -53,6 +53,7 @@ format: bootstrap ## Rewrite the code the way lint wants it
 docs: bootstrap ## Write the pages that are made from the code
 	@$(BIN)/appliance settings --markdown > docs/settings.md.new && mv docs/settings.md.new docs/settings.md
 	@$(BIN)/appliance openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
+	@$(BIN)/appliance metrics --markdown > docs/metrics.md.new && mv docs/metrics.md.new docs/metrics.md
 
 # The order matters: what a GPU box runs is resolved first (minutes), the rest takes its versions from there.
 # Needs a pip that finds torch's CPU build (docs/decisions.md).

@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from appliance.cli import demo, engine, gateway, keys, openapi, privacy_test, report, serve, settings, usage, version
+from appliance.cli import (
+    demo,
+    engine,
+    exporter,
+    gateway,
+    keys,
+    metrics,
+    openapi,
+    privacy_test,
+    report,
+    serve,
+    settings,
+    usage,
+    version,
+)
 from appliance.errors import ApplianceError
 
 app = typer.Typer(
@@ -22,11 +36,13 @@ app.command("serve")(serve.serve)
 app.command("gateway")(gateway.run)
 app.add_typer(keys.app, name="keys")
 app.command("engine")(engine.run)
+app.command("exporter")(exporter.run)
 app.command("privacy-test")(privacy_test.run)
 app.command("report")(report.report)
 app.command("usage")(usage.usage)
 app.command("settings")(settings.show)
 app.command("openapi")(openapi.show)
+app.command("metrics")(metrics.show)
 app.command("version")(version.show)
 
 

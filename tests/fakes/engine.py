@@ -78,6 +78,8 @@ class FakeEngine:
         self.seen: list[Seen] = []
         self.abandoned = 0
         self.generated = 0
+        #: What ``GET /metrics`` answers; nothing is 404.
+        self.metrics = b""
         self.held: list[asyncio.Event] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fake engine", daemon=True)
@@ -253,6 +255,8 @@ class _Connection(asyncio.Protocol):
                     self.transport.write(b"\x00\x01 this is not HTTP\r\n\r\n" * 8)
                 self.answering = False
                 self.transport.close()
+            elif seen.path == "/metrics" and self.engine.metrics and mode not in {"saturated", "wedged"}:
+                self.raw(200, self.engine.metrics)
             elif seen.path == "/v1/models":
                 self.whole(200, {"object": "list", "data": [_card()]})
             elif mode in _REFUSALS:

@@ -1,0 +1,89 @@
+"""The engine's own metrics, fetched from its socket when somebody asks for them.
+
+Only vLLM's own families (``vllm:*``) pass: what its HTTP server and its Python
+process count has other names in every version. The engine is not trusted with
+more than a few megabytes and a few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from appliance.errors import ApplianceError, EngineUnavailable
+from appliance.gateway.engine_client import EngineClient
+
+DEADLINE_SECONDS = 3.0
+MAX_BYTES = 8_388_608
+FRESH_SECONDS = 1.0
+_KEPT = (b"vllm:", b"# HELP vllm:", b"# TYPE vllm:")
+
+
+class EngineMetrics:
+    """What the engine says of itself.
+
+    Args:
+        engine: a client of its socket.
+        deadline_seconds: longest wait for the whole answer.
+        fresh_seconds: how long an answer is given again before the engine is asked anew.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        engine: EngineClient,
+        *,
+        deadline_seconds: float = DEADLINE_SECONDS,
+        fresh_seconds: float = FRESH_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = engine
+        self._deadline = deadline_seconds
+        self._fresh = fresh_seconds
+        self._clock = clock
+        self._asked_at = float("-inf")
+        self._text: bytes | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def text(self) -> bytes:
+        """The ``vllm:*`` lines, as the engine wrote them.
+
+        Raises:
+            EngineUnavailable: the engine is away, silent, or has no metrics.
+        """
+        async with self._one_at_a_time:
+            if self._clock() - self._asked_at >= self._fresh:
+                self._text = await self._ask()
+                self._asked_at = self._clock()
+            if self._text is None:
+                raise EngineUnavailable("The engine gives no metrics.", remedy="GET /health/ready says how it is.")
+            return self._text
+
+    async def _ask(self) -> bytes | None:
+        try:
+            async with asyncio.timeout(self._deadline):
+                response = await self._engine.request("GET", "/metrics")
+                try:
+                    body = await _bounded(response.pieces)  # a refusal's too, or it would stay in the connection
+                finally:
+                    response.close()
+        except (ApplianceError, TimeoutError):
+            return None
+        return _own(body) if body is not None and response.status == 200 else None
+
+
+async def _bounded(pieces: Callable[[], Awaitable[bytes]]) -> bytes | None:
+    """A whole body; None if it is larger than :data:`MAX_BYTES`."""
+    parts = []
+    size = 0
+    while piece := await pieces():
+        parts.append(piece)
+        size += len(piece)
+        if size > MAX_BYTES:
+            return None
+    return b"".join(parts)
+
+
+def _own(body: bytes) -> bytes:
+    return b"".join(line + b"\n" for line in body.splitlines() if line.startswith(_KEPT))

@@ -1,0 +1,112 @@
+"""The engine's own metrics: passed on as they are, or a clean 503."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from appliance.errors import EngineUnavailable
+from appliance.gateway import engine_metrics
+from appliance.gateway.engine_client import EngineClient
+from appliance.gateway.engine_metrics import EngineMetrics
+from tests.fakes.engine import FakeEngine
+
+pytestmark = pytest.mark.anyio
+
+OWN = (
+    b"# HELP vllm:num_requests_running Number of requests in model execution batches.\n"
+    b"# TYPE vllm:num_requests_running gauge\n"
+    b'vllm:num_requests_running{engine="0",model_name="fake-llama"} 3.0\n'
+)
+OTHER = (
+    b"# HELP python_gc_objects_collected_total Objects collected during gc\n"
+    b'http_requests_total{handler="/v1/completions",method="POST",status="2xx"} 5.0\n'
+    b"process_resident_memory_bytes 3.0e+09\n"
+)
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def client(engine: FakeEngine) -> AsyncIterator[EngineClient]:
+    made = EngineClient(engine.path, connect_timeout_seconds=1, first_byte_timeout_seconds=5, idle_timeout_seconds=5)
+    yield made
+    made.close()
+    await asyncio.sleep(0)  # for the transport to close
+
+
+@pytest.fixture
+def metrics(client: EngineClient, clock: Clock) -> EngineMetrics:
+    return EngineMetrics(client, deadline_seconds=0.2, clock=clock)
+
+
+async def test_vllms_own_lines_pass_as_they_are_and_no_others(engine: FakeEngine, metrics: EngineMetrics) -> None:
+    engine.metrics = OTHER + OWN + OTHER
+    assert await metrics.text() == OWN
+
+
+async def test_last_line_without_an_end_gets_one(engine: FakeEngine, metrics: EngineMetrics) -> None:
+    engine.metrics = OWN.rstrip()
+    assert await metrics.text() == OWN
+
+
+async def test_engine_is_asked_once_a_second_however_often_somebody_looks(
+    engine: FakeEngine, metrics: EngineMetrics, clock: Clock
+) -> None:
+    engine.metrics = OWN
+    assert [await metrics.text() for _ in range(5)] == [OWN] * 5
+    assert len(engine.seen) == 1
+    clock.now += 1.0
+    await metrics.text()
+    assert len(engine.seen) == 2
+
+
+@pytest.mark.parametrize("mode", ["normal", "hangs", "dies_before_answer", "garbage", "fails", "starting"])
+async def test_engine_that_gives_none_is_unavailable(engine: FakeEngine, metrics: EngineMetrics, mode: str) -> None:
+    engine.mode = mode
+    with pytest.raises(EngineUnavailable):
+        await metrics.text()
+
+
+async def test_engine_that_is_away_is_unavailable_and_back_at_the_next_look(
+    engine: FakeEngine, metrics: EngineMetrics, clock: Clock
+) -> None:
+    engine.metrics = OWN
+    engine.stop()
+    for _ in range(2):
+        with pytest.raises(EngineUnavailable):
+            await metrics.text()
+    engine.start()
+    clock.now += 1.0
+    assert await metrics.text() == OWN
+
+
+async def test_engine_that_hangs_holds_nobody_beyond_the_deadline(engine: FakeEngine, metrics: EngineMetrics) -> None:
+    engine.mode = "hangs"
+    began = time.monotonic()
+    with pytest.raises(EngineUnavailable):
+        await metrics.text()
+    assert time.monotonic() - began < 5, "its own client waits that long"
+    assert await asyncio.to_thread(engine.wait_for_abandoned, 1), "the connection is given up"
+
+
+async def test_engine_cannot_fill_the_gateways_memory(
+    engine: FakeEngine, metrics: EngineMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_metrics, "MAX_BYTES", 10_000)
+    engine.metrics = OWN * 10_000
+    with pytest.raises(EngineUnavailable):
+        await metrics.text()
