@@ -1,0 +1,88 @@
+"""The process: ``python -m appliance.exporter``, which ``appliance exporter`` becomes.
+
+It takes its settings as arguments and imports as little as it can, because it
+runs on every box for ever beside a model that wants the memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+
+from appliance import logs
+from appliance.errors import ApplianceError
+from appliance.exporter import collectors, dcgm
+from appliance.exporter.metrics import render
+from appliance.exporter.nvml import Library
+from appliance.exporter.reader import Reader
+from appliance.exporter.server import Server
+from appliance.exporter.survey import Survey
+from appliance.exporter.xid_watch import XidLedger
+
+_log = logs.get(__name__)
+
+
+@dataclass(frozen=True)
+class LogChoice:
+    """How to log: the two fields of ``settings.log``."""
+
+    format: str
+    level: str
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        argv: arguments; by default this process's.
+
+    Returns:
+        The exit status: 0 after a stop signal.
+    """
+    options = _options(argv)
+    logs.configure(LogChoice(options.log_format, options.log_level))  # type: ignore[arg-type]
+    reader = Reader(Survey(Library(), collectors.standard(), XidLedger()))
+
+    def scrape() -> bytes:
+        samples = reader.samples()
+        return render([*samples, *dcgm.renamed(samples)] if options.dcgm_names else samples)
+
+    try:
+        server = Server(options.host, options.port, scrape)
+    except ApplianceError as err:
+        sys.stderr.write(f"error: {err}\n")
+        return err.exit_code
+    _serve(server, reader)
+    return 0
+
+
+def _serve(server: Server, reader: Reader) -> None:
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: stopping.set())
+    reader.start()
+    threading.Thread(target=server.serve_forever, name="listener", daemon=True).start()
+    host, port = server.server_address[:2]
+    _log.info("exporter listens", address=str(host), port=port)
+    stopping.wait()
+    server.shutdown()
+    server.server_close()
+    reader.stop()
+    _log.info("exporter stopped")
+
+
+def _options(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m appliance.exporter", description="GPU telemetry for Prometheus.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--dcgm-names", action="store_true")
+    parser.add_argument("--log-format", default="auto")
+    parser.add_argument("--log-level", default="info")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
