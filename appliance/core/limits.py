@@ -218,14 +218,14 @@ class Account:
         if limits.requests_per_minute is not None:
             self._requests.expire(now)
             left = limits.requests_per_minute - self._requests.total
-            headers += _headers(b"requests", limits.requests_per_minute, left, self._requests.reset_seconds(now))
+            headers = _headers(_REQUESTS, limits.requests_per_minute, left, self._requests.reset_seconds(now))
         if limits.tokens_per_minute is not None:
             self._tokens.expire(now)
             left = limits.tokens_per_minute - self._tokens.total
-            headers += _headers(b"tokens", limits.tokens_per_minute, left, self._tokens.reset_seconds(now))
+            headers += _headers(_TOKENS, limits.tokens_per_minute, left, self._tokens.reset_seconds(now))
         elif limits.tokens_per_day is not None:
             left = limits.tokens_per_day - self.tokens_on(today.day)
-            headers += _headers(b"tokens", limits.tokens_per_day, left, today.seconds_left)
+            headers += _headers(_TOKENS, limits.tokens_per_day, left, today.seconds_left)
         return headers
 
     def _fit_day(self, most: int | None, estimate: Estimate, today: Today) -> int:
@@ -287,6 +287,8 @@ def duration(seconds: float) -> str:
         return "0s"
     if milliseconds < 1000:
         return f"{milliseconds}ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:g}s"
     minutes, rest = divmod(milliseconds, 60_000)
     hours, minutes = divmod(minutes, 60)
     text = f"{rest / 1000:g}s"
@@ -304,9 +306,19 @@ def _retry_headers(seconds: float) -> dict[str, str]:
     return {"retry-after": str(math.ceil(seconds)), "retry-after-ms": str(math.ceil(seconds * 1000))}
 
 
-def _headers(unit: bytes, limit: int, left: int, reset_seconds: float) -> list[tuple[bytes, bytes]]:
+def _names(unit: bytes) -> tuple[bytes, bytes, bytes]:
+    return b"x-ratelimit-limit-" + unit, b"x-ratelimit-remaining-" + unit, b"x-ratelimit-reset-" + unit
+
+
+_REQUESTS, _TOKENS = _names(b"requests"), _names(b"tokens")
+
+
+def _headers(
+    names: tuple[bytes, bytes, bytes], limit: int, left: int, reset_seconds: float
+) -> list[tuple[bytes, bytes]]:
+    most, remaining, reset = names
     return [
-        (b"x-ratelimit-limit-" + unit, b"%d" % limit),
-        (b"x-ratelimit-remaining-" + unit, b"%d" % max(0, left)),
-        (b"x-ratelimit-reset-" + unit, duration(reset_seconds).encode()),
+        (most, b"%d" % limit),
+        (remaining, b"%d" % (left if left > 0 else 0)),
+        (reset, duration(reset_seconds).encode()),
     ]

@@ -17,6 +17,7 @@ from appliance.core import admission
 from appliance.core.admission import Bounds, Place, Priority, Refusal, State
 from appliance.core.timetable import Timetable
 from appliance.errors import EngineBusy, EngineUnavailable
+from appliance.gateway.caller import Caller
 from appliance.gateway.engine_client import Abandoned
 from appliance.settings import GatewaySettings
 
@@ -94,9 +95,7 @@ class Admission:
         self._queue.resize(self._clock(), slots=slots)
         _log.info("slots set", count=slots)
 
-    async def enter(
-        self, app: str, priority: Priority, sequences: int, size_bytes: int, leaving: asyncio.Future[None]
-    ) -> Place:
+    async def enter(self, app: str, priority: Priority, sequences: int, size_bytes: int, caller: Caller) -> Place:
         """Wait for a slot. Whoever got one must :meth:`leave`.
 
         Args:
@@ -104,7 +103,7 @@ class Admission:
             priority: class of its key.
             sequences: how many the engine generates at once for it.
             size_bytes: of what is kept in memory meanwhile.
-            leaving: done when the client has gone.
+            caller: may leave meanwhile.
 
         Raises:
             EngineBusy: the queue is full, or no slot became free in time.
@@ -119,8 +118,8 @@ class Admission:
         admitted = False
         try:
             if place.state is State.WAITING:
-                await self._decided(place, leaving)
-            self._require(place, leaving)
+                await self._decided(place, caller)
+            self._require(place, caller)
             admitted = True
         finally:
             if not admitted:
@@ -136,7 +135,7 @@ class Admission:
         """
         self._queue.leave(place, self._clock(), served=served)
 
-    async def _decided(self, place: Place, leaving: asyncio.Future[None]) -> None:
+    async def _decided(self, place: Place, caller: Caller) -> None:
         """Wait until the place is admitted or refused, or the client has gone."""
         decided = asyncio.get_running_loop().create_future()
 
@@ -145,15 +144,15 @@ class Admission:
                 decided.set_result(None)
 
         place.wake = wake
-        leaving.add_done_callback(wake)
+        caller.on_leave(wake)
         self._arm()
         try:
             await decided
         finally:
-            leaving.remove_done_callback(wake)
+            caller.forget(wake)
 
-    def _require(self, place: Place, leaving: asyncio.Future[None]) -> None:
-        if leaving.done():
+    def _require(self, place: Place, caller: Caller) -> None:
+        if caller.has_gone:
             raise Abandoned
         if self._is_hung():  # it would only wait again
             raise EngineUnavailable(headers={"retry-after": "5"})

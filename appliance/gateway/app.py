@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
@@ -10,9 +11,10 @@ from fastapi import FastAPI
 
 import appliance
 from appliance.gateway.admission import Admission
-from appliance.gateway.asgi import ASGIApp
+from appliance.gateway.asgi import ASGIApp, Receive, Scope, Send
 from appliance.gateway.audit import Audit
 from appliance.gateway.authentication import Authenticate
+from appliance.gateway.cache_salt import CacheSalt
 from appliance.gateway.day_use import DayUse
 from appliance.gateway.engine_client import EngineClient
 from appliance.gateway.failures import Failures
@@ -51,7 +53,8 @@ def compose(settings: Settings) -> ASGIApp:
     probe.on_ready = admission.engine_started
     keys = KeyRing(settings.key_database_path)
     use = DayUse(settings.limit_database_path)
-    routes = Routes(gateway, Relay(engine, probe, admission), probe)
+    relay = Relay(engine, probe, admission, CacheSalt(secrets.token_bytes(32)))
+    routes = Routes(gateway, relay, probe)
 
     journal = Journal(
         settings.record_database_path,
@@ -101,7 +104,12 @@ class _Router(FastAPI):
             redirect_slashes=False,
             lifespan=lifespan,
         )
-        routes.add_to(self.router)
+        self._fixed = routes.add_to(self.router)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route one request: fixed paths by a look-up, the rest and every refusal by FastAPI."""
+        endpoint = self._fixed.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        await (endpoint or super().__call__)(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         return self.router

@@ -5,6 +5,7 @@ Never on a URL put together from the Host header (CVE-2026-48746, CVE-2026-48710
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -33,6 +34,7 @@ class Authenticate:
         self._keys = keys
         self._open_paths = open_paths
         self._clock = clock
+        self._looked = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Authenticate, then pass on.
@@ -43,13 +45,20 @@ class Authenticate:
             KeysUnavailable: the key is not known, and the database cannot be asked.
         """
         if scope["type"] == "http" and scope["path"] not in self._open_paths:
-            key = self._keys.authenticate(_presented(scope), self._clock())
+            key = self._keys.authenticate(_presented(scope), self._clock(), looked=self._looked)
+            if not self._looked:
+                # Requests of one turn of the loop arrived together: they share one look at the database.
+                self._looked = True
+                asyncio.get_running_loop().call_soon(self._look_again)
             this = exchange.of(scope)
             this.grant = key
             this.key_id = key.key_id
             this.app = key.app
             this.priority = key.priority
         await self.app(scope, receive, send)
+
+    def _look_again(self) -> None:
+        self._looked = False
 
 
 def _presented(scope: Scope) -> str:

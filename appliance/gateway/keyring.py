@@ -58,18 +58,20 @@ class KeyRing:
         """Whether the keys are exactly those of the database."""
         return self.is_readable and not self.lost
 
-    def authenticate(self, presented: str, now: float) -> ApiKey:
+    def authenticate(self, presented: str, now: float, *, looked: bool = False) -> ApiKey:
         """The usable key that was presented.
 
         Args:
             presented: what stood after ``Bearer``.
             now: Unix seconds.
+            looked: whether the database was looked at for another request of this turn of the loop.
 
         Raises:
             InvalidKey: it has no key's form, is unknown, revoked or expired.
             KeysUnavailable: it is not among the known keys, and the database cannot be asked.
         """
-        self.refresh()
+        if not looked:
+            self.refresh()
         key_id = api_key.key_id_of(presented)
         if key_id is None:
             raise InvalidKey

@@ -88,6 +88,9 @@ class Lease:
         return tokens
 
     def _note(self) -> None:
-        if self._key.limits.tokens_per_day is not None and self._hold is not None and self._hold.entry is not None:
-            for day in {self._hold.day, self._today().day}:
-                self._use.note(self._key.account, day, self._account.tokens_on(day))
+        if self._key.limits.tokens_per_day is None or self._hold is None or self._hold.entry is None:
+            return
+        name, today = self._key.account, self._today().day
+        self._use.note(name, today, self._account.tokens_on(today))
+        if today != self._hold.day:  # midnight came meanwhile
+            self._use.note(name, self._hold.day, self._account.tokens_on(self._hold.day))

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from appliance.core import error_body
 from appliance.errors import ApplianceError, HeadersTooLarge, InvalidRequest, TooManyConnections
+from appliance.gateway import caller
+from appliance.gateway.asgi import Scope
+from appliance.gateway.caller import Caller
 
 _REASONS = {400: b"Bad Request", 431: b"Request Header Fields Too Large", 503: b"Service Unavailable"}
 #: Headers that offer another protocol (RFC 9110, section 7.8; RFC 7540, section 3.2.1).
@@ -47,6 +50,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self._deaf = False
         self._header_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        self._caller: Caller | None = None
         self._expect_headers()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
@@ -66,10 +70,12 @@ class GatewayProtocol(HttpToolsProtocol):
         self._stop_write_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer too."""
+        """Stop the timers too, and tell whoever works on the request."""
         self._stop_timer()
         self._stop_write_timer()
         super().connection_lost(exc)
+        if self._caller is not None:
+            self._caller.leave()
 
     def on_message_begin(self) -> None:
         """Count this request's headers from zero; a request before the last one's answer is not taken.
@@ -105,11 +111,15 @@ class GatewayProtocol(HttpToolsProtocol):
         self._offered = self.parser.should_upgrade()
         if not self._offered:
             super().on_headers_complete()
+            self._caller = Caller()
+            caller.attach(cast("Scope", self.cycle.scope), self._caller)
 
     def on_message_complete(self) -> None:
         """The request is whole; one that offers an upgrade is parsed again without the offer."""
         if not self._offered:
             super().on_message_complete()
+            if self._caller is not None:
+                self._caller.sent_all = True
 
     def data_received(self, data: bytes) -> None:
         """Take bytes."""

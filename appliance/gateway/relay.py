@@ -5,7 +5,6 @@ vLLM stops generating when its connection closes, so leaving closes it at once.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
@@ -16,9 +15,12 @@ from appliance.core.response_object import ResponseHead
 from appliance.core.response_stream import ResponseStream
 from appliance.errors import EngineFailed, EngineUnavailable
 from appliance.gateway.admission import Admission
-from appliance.gateway.asgi import Receive, Send, respond
+from appliance.gateway.asgi import Send, respond
+from appliance.gateway.cache_salt import CacheSalt
+from appliance.gateway.caller import Caller
 from appliance.gateway.engine_client import Abandoned, EngineClient, EngineResponse
 from appliance.gateway.exchange import Exchange
+from appliance.gateway.operations import EMBEDDINGS
 from appliance.gateway.privacy import Forwarded
 from appliance.gateway.readiness import Probe
 
@@ -37,21 +39,23 @@ class Relay:
         engine: the client of the engine's socket.
         probe: told of every real generation and of every loss.
         admission: the queue in front of the engine.
+        salt: of the engine's prefix cache.
     """
 
-    def __init__(self, engine: EngineClient, probe: Probe, admission: Admission) -> None:
+    def __init__(self, engine: EngineClient, probe: Probe, admission: Admission, salt: CacheSalt) -> None:
         self._engine = engine
         self._probe = probe
         self._admission = admission
+        self._salt = salt
 
-    async def __call__(self, path: str, request: Forwarded, this: Exchange, receive: Receive, send: Send) -> None:
+    async def __call__(self, path: str, request: Forwarded, this: Exchange, caller: Caller, send: Send) -> None:
         """Relay one request.
 
         Args:
             path: the engine's route.
             request: what the engine gets.
             this: told the model, the usage and how it ended.
-            receive: ASGI receive, the body already read.
+            caller: may leave meanwhile.
             send: ASGI send.
 
         Raises:
@@ -61,18 +65,18 @@ class Relay:
         this.stream = request.stream
         if self._probe.is_hung:
             raise EngineUnavailable(headers={"retry-after": "5"})
-        leaving = asyncio.ensure_future(_gone(receive))
         place: Place | None = None
         response: EngineResponse | None = None
         served = False
         try:
-            place = await self._wait(request, this, leaving)
+            place = await self._wait(request, this, caller)
             this.engine_started = time.monotonic()
             if this.on_engine is not None:
                 this.on_engine()
-            response = await self._engine.request(
-                "POST", path, request.payload, request_id=this.request_id, leaving=leaving
-            )
+            payload = request.payload
+            if path != EMBEDDINGS:  # they have no prefix cache
+                payload = self._salt.into(payload, this.grant.account if this.grant is not None else "")
+            response = await self._engine.request("POST", path, payload, request_id=this.request_id, caller=caller)
             if response.status != 200:
                 raise error_body.from_engine(response.status, await response.read(), request.prompt_field)
             if request.stream:
@@ -86,19 +90,16 @@ class Relay:
             self._probe.lost()
             raise
         finally:
-            leaving.cancel()
             if response is not None:
                 response.close()
             if place is not None:
                 self._admission.leave(place, served=served)
 
-    async def _wait(self, request: Forwarded, this: Exchange, leaving: asyncio.Future[None]) -> Place:
+    async def _wait(self, request: Forwarded, this: Exchange, caller: Caller) -> Place:
         """Take a slot at the engine, and note how long that took, also when it came to nothing."""
         began = time.monotonic()
         try:
-            return await self._admission.enter(
-                this.app, this.priority, request.sequences, len(request.payload), leaving
-            )
+            return await self._admission.enter(this.app, this.priority, request.sequences, len(request.payload), caller)
         finally:
             this.queue_seconds = time.monotonic() - began
 
@@ -144,9 +145,3 @@ class Relay:
 
 def _head(echo: dict[str, Any], this: Exchange) -> ResponseHead:
     return ResponseHead(f"resp_{this.request_id.removeprefix('req-')}", int(time.time()), echo)
-
-
-async def _gone(receive: Receive) -> None:
-    """Return when the client has closed its connection."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -5,9 +5,7 @@ The endpoints are plain ASGI, so that a stream's bytes pass through untouched.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 import orjson
 from fastapi import APIRouter
@@ -16,10 +14,10 @@ from fastapi.routing import APIRoute
 from appliance.core.catalogue import Catalogue
 from appliance.core.limits import Estimate
 from appliance.errors import EmbeddingsNotServed, EngineUnavailable, ModelNotFound
-from appliance.gateway import body, exchange
+from appliance.gateway import body, caller, exchange
 from appliance.gateway.asgi import Receive, Scope, Send, respond
 from appliance.gateway.body import ClientGone
-from appliance.gateway.cache_salt import CacheSalt
+from appliance.gateway.caller import Caller
 from appliance.gateway.exchange import Exchange
 from appliance.gateway.operations import CHAT, COMPLETIONS, EMBEDDINGS, OPERATIONS
 from appliance.gateway.privacy import Cleaner, Forwarded
@@ -44,14 +42,18 @@ class Routes:
         self._relay = relay
         self._probe = probe
         self._cleaner = Cleaner(settings)
-        self._salt = CacheSalt(secrets.token_bytes(32))
 
-    def add_to(self, router: APIRouter) -> None:
-        """Add all public routes."""
+    def add_to(self, router: APIRouter) -> dict[tuple[str, str], Endpoint]:
+        """Add all public routes, and return the endpoints of the fixed paths by ``(method, path)``."""
+        fixed: dict[tuple[str, str], Endpoint] = {}
         for operation in OPERATIONS:
+            endpoint: Endpoint = getattr(self, operation.handler)
             route = operation.add(router, _PlainRoute)
             if isinstance(route, _PlainRoute):
-                route.serve(getattr(self, operation.handler))
+                route.serve(endpoint)
+            if "{" not in operation.path:
+                fixed[operation.method, operation.path] = endpoint
+        return fixed
 
     async def chat(self, scope: Scope, receive: Receive, send: Send) -> None:
         """``POST /v1/chat/completions``."""
@@ -121,13 +123,19 @@ class Routes:
             return
         catalogue = self._catalogue(this)
         request = clean(raw, catalogue)
-        if path != EMBEDDINGS:  # they have no prefix cache
-            account = this.grant.account if this.grant is not None else ""
-            request = replace(request, payload=self._salt.into(request.payload, account))
         if this.lease is not None:
             longest = (catalogue.context_tokens(request.model) or self._settings.max_output_tokens) * request.sequences
             this.lease.reserve_tokens(Estimate.of(len(request.payload), request.output_tokens, longest))
-        await self._relay(path, request, this, receive, send)
+        by = caller.of(scope)
+        if by is not None:
+            await self._relay(path, request, this, by, send)
+            return
+        by = Caller()
+        by.watch(receive)
+        try:
+            await self._relay(path, request, this, by, send)
+        finally:
+            by.close()
 
     def _catalogue(self, this: Exchange) -> Catalogue:
         """The models as the request's key sees them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import resource
 import signal
 import socket
@@ -23,6 +24,8 @@ BACKLOG = 2048
 OTHER_DESCRIPTORS = 768
 #: Longer than an app's pause between two questions, so that it keeps its connection.
 KEEP_ALIVE_SECONDS = 75
+#: Objects until the collector looks at the young ones, and at the older ones after so many times.
+COLLECT_AFTER = (20_000, 20, 20)
 
 
 def serve(settings: Settings) -> None:
@@ -39,7 +42,13 @@ def serve(settings: Settings) -> None:
         # uvicorn stops by these and then raises them again for whoever stood here before: a stop that was
         # asked for is no failure.
         signal.signal(number, lambda *_: None)
-    uvicorn.Server(configure(settings, compose(settings))).run(sockets=[listener])
+    app = compose(settings)
+    # What lives as long as the process is not looked at again by the collector, and what a request leaves is
+    # freed by reference counts: the default of a collection every 700 objects took a fifth of the processor.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+    uvicorn.Server(configure(settings, app)).run(sockets=[listener])
     _log.info("gateway stopped")
 
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
 import pytest
 
+from appliance.errors import InvalidKey
+from appliance.gateway import exchange
+from appliance.gateway.asgi import Receive, Scope, Send
+from appliance.gateway.authentication import Authenticate
+from appliance.gateway.exchange import Exchange
+from appliance.gateway.keyring import KeyRing
+from appliance.gateway.keystore import KeyStore
 from tests.gateway.conftest import CHAT, Gateway
 
 OTHER = "sk-appliance-abcdefgh-" + "A" * 43
@@ -67,3 +77,41 @@ def test_new_key_works_at_once(gateway: Gateway) -> None:
 def test_health_needs_no_key(gateway: Gateway) -> None:
     assert httpx.get(f"{gateway.url}/health/live").status_code == 200
     assert httpx.get(f"{gateway.url}/health/ready").status_code == 200
+
+
+@pytest.mark.anyio
+async def test_requests_of_one_turn_share_a_look_at_the_keys_and_the_next_turn_looks_again(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path / "keys.sqlite3")
+    record, key = store.create("app", now=time.time())
+    ring = KeyRing(tmp_path / "keys.sqlite3")
+    passed: list[str] = []
+
+    async def inner(scope: Scope, _receive: Receive, _send: Send) -> None:
+        passed.append(exchange.of(scope).app)
+
+    async def unused(*_: Any) -> Any:
+        raise AssertionError
+
+    layer = Authenticate(inner, ring, frozenset())
+
+    async def ask() -> None:
+        scope = {"type": "http", "path": "/x", "headers": [(b"authorization", f"Bearer {key}".encode())]}
+        exchange.attach(scope, Exchange("req-1", "/x", "GET", 0.0))
+        await layer(scope, unused, unused)
+
+    looks = 0
+    refresh = ring.refresh
+
+    def count() -> None:
+        nonlocal looks
+        looks += 1
+        refresh()
+
+    ring.refresh = count  # type: ignore[method-assign]
+    await asyncio.gather(*(ask() for _ in range(5)))
+    assert (len(passed), looks) == (5, 1)
+    store.revoke(record.key_id, now=time.time())
+    with pytest.raises(InvalidKey):
+        await ask()
+    assert looks == 2
+    ring.close()

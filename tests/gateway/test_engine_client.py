@@ -11,6 +11,7 @@ import pytest
 
 from appliance.errors import EngineFailed, EngineTimeout, EngineUnavailable
 from appliance.gateway import engine_client
+from appliance.gateway.caller import Caller
 from appliance.gateway.engine_client import HIGH_WATER_BYTES, Abandoned, EngineClient
 
 pytestmark = pytest.mark.anyio
@@ -238,10 +239,10 @@ async def test_fetch_has_one_deadline_for_the_whole(path: Path) -> None:
 
 async def test_client_that_leaves_closes_the_engines_connection(path: Path) -> None:
     async with serving(path, hang) as (engine, client):
-        leaving = asyncio.get_running_loop().create_future()
-        asking = asyncio.create_task(client.request("GET", "/x", leaving=leaving))
+        caller = Caller()
+        asking = asyncio.create_task(client.request("GET", "/x", caller=caller))
         await until(lambda: engine.accepted == 1)
-        leaving.set_result(None)
+        caller.leave()
         with pytest.raises(Abandoned):
             await asking
         async with asyncio.timeout(5):

@@ -18,6 +18,7 @@ import pytest
 from appliance.core.admission import State
 from appliance.errors import EngineBusy, EngineUnavailable
 from appliance.gateway.admission import USUAL_SLOTS, Admission
+from appliance.gateway.caller import Caller
 from appliance.gateway.engine_client import Abandoned
 from appliance.gateway.exchange import Exchange
 from appliance.gateway.relay import Relay
@@ -49,10 +50,6 @@ def admission(
     return Admission(GatewaySettings(**fields), path, is_hung=lambda: hung, local_time=lambda: local)
 
 
-def leaving() -> asyncio.Future[None]:
-    return asyncio.get_running_loop().create_future()
-
-
 async def settled(waiting: Admission, count: int) -> None:
     async with asyncio.timeout(5):
         while waiting.waiting != count:  # noqa: ASYNC110  the code under test has no event for it
@@ -66,15 +63,15 @@ async def settled(waiting: Admission, count: int) -> None:
 async def test_free_slot_is_given_without_a_turn_of_the_loop() -> None:
     gate = admission()
     with pytest.raises(StopIteration) as done:
-        gate.enter("a", "interactive", 1, 100, leaving()).send(None)
+        gate.enter("a", "interactive", 1, 100, Caller()).send(None)
     assert done.value.value.state is State.ADMITTED
 
 
 @pytest.mark.anyio
 async def test_freed_slot_goes_to_who_waits() -> None:
     gate = admission()
-    first = await gate.enter("a", "interactive", 1, 0, leaving())
-    second = asyncio.create_task(gate.enter("a", "interactive", 1, 0, leaving()))
+    first = await gate.enter("a", "interactive", 1, 0, Caller())
+    second = asyncio.create_task(gate.enter("a", "interactive", 1, 0, Caller()))
     await settled(gate, 1)
     gate.leave(first, served=True)
     assert (await second).state is State.ADMITTED
@@ -84,11 +81,11 @@ async def test_freed_slot_goes_to_who_waits() -> None:
 @pytest.mark.anyio
 async def test_client_that_leaves_while_waiting_frees_its_place() -> None:
     gate = admission()
-    await gate.enter("a", "interactive", 1, 0, leaving())
-    gone = leaving()
+    await gate.enter("a", "interactive", 1, 0, Caller())
+    gone = Caller()
     second = asyncio.create_task(gate.enter("a", "interactive", 1, 0, gone))
     await settled(gate, 1)
-    gone.set_result(None)
+    gone.leave()
     with pytest.raises(Abandoned):
         await asyncio.wait_for(second, 5)
     assert (gate.running, gate.waiting) == (1, 0)
@@ -97,12 +94,12 @@ async def test_client_that_leaves_while_waiting_frees_its_place() -> None:
 @pytest.mark.anyio
 async def test_slot_that_comes_together_with_the_clients_leaving_is_not_lost() -> None:
     gate = admission()
-    first = await gate.enter("a", "interactive", 1, 0, leaving())
-    gone = leaving()
+    first = await gate.enter("a", "interactive", 1, 0, Caller())
+    gone = Caller()
     second = asyncio.create_task(gate.enter("a", "interactive", 1, 0, gone))
     await settled(gate, 1)
     gate.leave(first, served=True)
-    gone.set_result(None)
+    gone.leave()
     with pytest.raises(Abandoned):
         await second
     assert (gate.running, gate.waiting) == (0, 0)
@@ -111,8 +108,8 @@ async def test_slot_that_comes_together_with_the_clients_leaving_is_not_lost() -
 @pytest.mark.anyio
 async def test_cancelled_request_gives_its_place_back() -> None:
     gate = admission()
-    await gate.enter("a", "interactive", 1, 0, leaving())
-    second = asyncio.create_task(gate.enter("a", "interactive", 1, 0, leaving()))
+    await gate.enter("a", "interactive", 1, 0, Caller())
+    second = asyncio.create_task(gate.enter("a", "interactive", 1, 0, Caller()))
     await settled(gate, 1)
     second.cancel()
     await asyncio.wait([second])
@@ -122,9 +119,9 @@ async def test_cancelled_request_gives_its_place_back() -> None:
 @pytest.mark.anyio
 async def test_deadline_is_429_with_the_time_to_come_back() -> None:
     gate = admission(queue_deadline_seconds=0.01)
-    await gate.enter("a", "interactive", 1, 0, leaving())
+    await gate.enter("a", "interactive", 1, 0, Caller())
     with pytest.raises(EngineBusy) as caught:
-        await gate.enter("a", "interactive", 1, 0, leaving())
+        await gate.enter("a", "interactive", 1, 0, Caller())
     headers = caught.value.headers
     assert headers["x-should-retry"] == "true"
     assert 0 < int(headers["retry-after-ms"]) <= 60_000
@@ -135,8 +132,8 @@ async def test_deadline_is_429_with_the_time_to_come_back() -> None:
 async def test_who_waits_for_a_hung_engine_is_told_that_it_is_not_there() -> None:
     hung: list[int] = []
     gate = Admission(GatewaySettings(max_running_requests=1), Path("/nonexistent"), is_hung=lambda: bool(hung))
-    await gate.enter("a", "interactive", 1, 0, leaving())
-    second = asyncio.create_task(gate.enter("a", "interactive", 1, 0, leaving()))
+    await gate.enter("a", "interactive", 1, 0, Caller())
+    second = asyncio.create_task(gate.enter("a", "interactive", 1, 0, Caller()))
     await settled(gate, 1)
     hung.append(1)
     with pytest.raises(EngineUnavailable):
@@ -148,7 +145,7 @@ async def test_who_waits_for_a_hung_engine_is_told_that_it_is_not_there() -> Non
 @pytest.mark.parametrize(("local", "held"), [(NOON, 2), (NIGHT, 8)])
 async def test_batch_is_held_to_its_share_by_day_and_fills_the_box_at_night(local: time.struct_time, held: int) -> None:
     gate = admission(local=local, max_running_requests=8)
-    jobs = [asyncio.create_task(gate.enter("nightly", "batch", 1, 0, leaving())) for _ in range(20)]
+    jobs = [asyncio.create_task(gate.enter("nightly", "batch", 1, 0, Caller())) for _ in range(20)]
     await settled(gate, 20 - held)
     assert gate.running == held
     for job in jobs:
