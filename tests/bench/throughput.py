@@ -15,7 +15,7 @@ from tests.bench.engine import MODEL
 from tests.bench.processes import LOAD_CORE, Failed, Target
 
 CONNECTIONS = (32, 128, 256)
-RUNS, RUN_SECONDS, WARM_SECONDS = 3, 3, 1
+RUNS, RUN_SECONDS, WARM_SECONDS, SLOW_SECONDS = 3, 3, 1, 12
 _DONE = """
 done = function(summary, latency, requests)
   local errors = summary.errors
@@ -66,8 +66,11 @@ def measure(
     """Throughput by number of connections; one longer run each of what is slow."""
     found = {}
     for count in connections:
-        run(target, directory, count, WARM_SECONDS)
-        runs = [run(target, directory, count, 8 if slow else RUN_SECONDS) for _ in range(1 if slow else RUNS)]
+        if not slow:
+            run(target, directory, count, WARM_SECONDS)
+        runs = [
+            run(target, directory, count, SLOW_SECONDS if slow else RUN_SECONDS) for _ in range(1 if slow else RUNS)
+        ]
         found[count] = Throughput(
             statistics.median(each.rate for each in runs),
             statistics.median(each.cpu_seconds / each.seconds for each in runs),
