@@ -73,16 +73,17 @@ def test_an_engine_that_fails_is_one_line_with_the_log(state_dir) -> None:
     assert not any(map(lives, children))
 
 
-def test_a_taken_port_is_one_line_that_names_the_process(state_dir) -> None:
+@pytest.mark.parametrize("variable", ["APPLIANCE_GATEWAY__PORT", "APPLIANCE_GATEWAY__ADMIN_PORT"])
+def test_a_taken_port_is_one_line_that_names_the_process(state_dir, variable: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        command = Foreground("demo", state_dir=state_dir, APPLIANCE_GATEWAY__PORT=str(port))
+        command = Foreground("demo", state_dir=state_dir, **{variable: str(port)})
 
         assert command.ended() == 69
     assert command.err[-1].startswith(f"error: Port {port} is taken by ")
-    assert "APPLIANCE_GATEWAY__PORT" in command.err[-1]
+    assert f"with {variable}." in command.err[-1]
     assert not list(state_dir.glob("*.pid"))
 
 
