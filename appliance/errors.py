@@ -409,6 +409,15 @@ class BundleOlder(OperatorError):
     exit_code = 65
 
 
+class BundleExists(OperatorError):
+    """A bundle of that name and version is installed, with other content."""
+
+    key = "bundle_exists"
+    message = "Another bundle of the same name and version is installed."
+    remedy = "A version is used once: ask whoever made it to give the new one a new version."
+    exit_code = 65
+
+
 class BundleNotFound(OperatorError):
     """No such bundle is installed, or nothing to go back to."""
 
