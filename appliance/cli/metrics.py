@@ -25,6 +25,10 @@ Prometheus, in its text format, and nothing else:
 
 They hold names of apps, numbers and states; never content, keys, addresses or ids. Both are made at most once a second.
 
+vLLM's names stay as they are, since dashboards know them: `promtool check metrics` has nothing to say about `/metrics`, and
+about `/metrics/engine` only that names should not contain a colon and that `vllm:iteration_tokens_total` is no counter. Left
+out are `*_created` (when each series began) and what vLLM's HTTP server counts, whose labels are paths.
+
 ## What protects the listener
 It asks for no key. It is bound to loopback, and it answers only where the `Host` header is an IP address, `localhost`, this
 machine's own name or one of `gateway.allowed_hosts`, so that no web page in a browser can reach it under a name of its own
