@@ -1,4 +1,4 @@
-"""``appliance keys``: make, list, rotate and revoke API keys."""
+"""``appliance keys``: make, list, change, rotate and revoke API keys."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _a_number(value: float | None) -> float | None:
     return value
 
 
-app = typer.Typer(no_args_is_help=True, help="Make, list, rotate and revoke API keys.")
+app = typer.Typer(no_args_is_help=True, help="Make, list, change, rotate and revoke API keys.")
 
 SECONDS_PER_DAY = 86_400
 SECONDS_PER_HOUR = 3_600
@@ -153,6 +153,45 @@ def rotate(
         expires_at=_ends(now, expires_days),
     )
     _show_new(record, key, as_json=as_json)
+
+
+def _change(name: str, text: str) -> Any:
+    return typer.Option(name, min=0, max=MAX_LIMIT, help=f"{text}; 0 for no limit, unchanged if left out.")
+
+
+@app.command()
+def change(
+    key_id: KeyId,
+    state_dir: StateDir = None,
+    priority: Annotated[
+        Class | None, typer.Option("--priority", help="Batches stand back behind people's questions.")
+    ] = None,
+    requests_per_minute: Annotated[int | None, _change("--requests-per-minute", "Most requests in any minute")] = None,
+    tokens_per_minute: Annotated[int | None, _change("--tokens-per-minute", "Most tokens in any minute")] = None,
+    concurrent_requests: Annotated[int | None, _change("--concurrent-requests", "Most requests at once")] = None,
+    tokens_per_day: Annotated[int | None, _change("--tokens-per-day", "Most tokens in a calendar day")] = None,
+    as_json: Json = False,
+) -> None:
+    """Change a key's limits or class. A running gateway holds to them from the next request on.
+
+    Example: appliance keys change abcd2345 --requests-per-minute 1200 --tokens-per-day 0
+    """
+    given = {
+        "requests_per_minute": requests_per_minute,
+        "tokens_per_minute": tokens_per_minute,
+        "concurrent_requests": concurrent_requests,
+        "tokens_per_day": tokens_per_day,
+    }
+    limits = {name: value or None for name, value in given.items() if value is not None}
+    if not limits and priority is None:
+        raise KeyStoreError("Nothing to change was given.", remedy="Name a limit or --priority; see --help.")
+    changed = _store(state_dir).change(
+        _wanted(key_id), now=time.time(), limits=limits, priority=priority.value if priority else None
+    )
+    if as_json:
+        typer.echo(json.dumps(_view(changed), ensure_ascii=False))
+    else:
+        typer.echo(f"changed: {changed.key_id} ({changed.app}): {_rights(changed)}", err=True)
 
 
 @app.command()

@@ -54,13 +54,12 @@ def compose(settings: Settings) -> ASGIApp:
     keys = KeyRing(settings.key_database_path)
     use = DayUse(settings.limit_database_path)
     relay = Relay(engine, probe, admission, CacheSalt(secrets.token_bytes(32)))
-    routes = Routes(gateway, relay, probe)
-
     journal = Journal(
         settings.record_database_path,
         required=settings.audit.required,
         retention_days=settings.audit.retention_days,
     )
+    routes = Routes(gateway, relay, probe, can_record=lambda: journal.is_writable or not journal.required)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

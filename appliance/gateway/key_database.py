@@ -19,6 +19,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from appliance.core.admission import Priority
 from appliance.core.api_key import ApiKey
 from appliance.core.limits import Limits
 from appliance.errors import KeyStoreError
@@ -111,6 +112,16 @@ def insert(database: sqlite3.Connection, key: ApiKey) -> None:
     }
     names, marks = ", ".join(row), ", ".join("?" * len(row))
     database.execute(f"INSERT INTO api_key ({names}) VALUES ({marks})", tuple(row.values()))  # noqa: S608  our own names
+
+
+def update(database: sqlite3.Connection, account: str, limits: Limits, priority: Priority) -> None:
+    """Give all keys of an account these limits and this class; raises sqlite3.Error."""
+    marks = ", ".join(f"{name} = ?" for name in _LIMITS)
+    values = (*(getattr(limits, name) for name in _LIMITS), priority, account)
+    database.execute(
+        f"UPDATE api_key SET {marks}, priority = ? WHERE coalesce(account, key_id) = ?",  # noqa: S608  our own names
+        values,
+    )
 
 
 def reason(err: sqlite3.Error | OSError) -> str:

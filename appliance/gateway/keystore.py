@@ -118,6 +118,31 @@ class KeyStore:
             )
         return record, key
 
+    def change(
+        self, key_id: str, *, now: float, limits: Mapping[str, int | None], priority: Priority | None = None
+    ) -> ApiKey:
+        """Change what a key may use, and what its rotations of the same account may.
+
+        Args:
+            key_id: the key's id.
+            now: Unix seconds.
+            limits: the limits to change, by their names; None for no limit. The others stay.
+            priority: who is served first, None to leave it.
+
+        Raises:
+            KeyStoreError: there is no such key, it is revoked or expired, or a limit is no positive number.
+            StateUnusable: the database cannot be written.
+        """
+        with self._open() as database, database:
+            database.execute("BEGIN IMMEDIATE")
+            old = next((key for key in key_database.read(database) if key.key_id == key_id), None)
+            if old is None or not old.is_usable(now):
+                raise KeyStoreError("There is no usable key with that id.")
+            changed = replace(old.limits, **limits)
+            _check_limits(changed)
+            key_database.update(database, old.account, changed, priority or old.priority)
+            return next(key for key in key_database.read(database) if key.key_id == key_id)
+
     def revoke(self, key_id: str, *, now: float) -> ApiKey:
         """End a key at once.
 

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 
 from appliance.core.catalogue import Catalogue
 from appliance.core.limits import Estimate
-from appliance.errors import EmbeddingsNotServed, EngineUnavailable, ModelNotFound
+from appliance.errors import AuditUnavailable, EmbeddingsNotServed, EngineUnavailable, ModelNotFound
 from appliance.gateway import body, caller, exchange
 from appliance.gateway.asgi import Receive, Scope, Send, respond
 from appliance.gateway.body import ClientGone
@@ -35,10 +35,12 @@ class Routes:
         settings: the caps.
         relay: to the engine.
         probe: readiness and the models.
+        can_record: whether the audit takes requests.
     """
 
-    def __init__(self, settings: GatewaySettings, relay: Relay, probe: Probe) -> None:
+    def __init__(self, settings: GatewaySettings, relay: Relay, probe: Probe, can_record: Callable[[], bool]) -> None:
         self._settings = settings
+        self._can_record = can_record
         self._relay = relay
         self._probe = probe
         self._cleaner = Cleaner(settings)
@@ -97,9 +99,11 @@ class Routes:
         await respond(send, 200, b'{"status":"live"}', [])
 
     async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """``GET /health/ready``: a real generation succeeded lately."""
+        """``GET /health/ready``: a real generation succeeded lately, and a request would be recorded."""
         if not self._probe.is_ready:
             raise EngineUnavailable(headers={"retry-after": "2"})
+        if not self._can_record():
+            raise AuditUnavailable(headers={"retry-after": "2"})
         await respond(send, 200, b'{"status":"ready"}', [])
 
     async def _generate(

@@ -57,6 +57,20 @@ def test_rotation_shows_the_new_key_and_dates_the_old_one(state_dir: Path) -> No
     assert listed[new["key_id"]]["expires_at"] is None
 
 
+def test_change_takes_a_limit_away_with_0_and_leaves_what_is_not_named(state_dir: Path) -> None:
+    made = keys(state_dir, "create", "--name", "app", "--requests-per-minute", "5", "--tokens-per-day", "900")
+    changed = keys(state_dir, "change", made["key_id"], "--requests-per-minute", "0", "--concurrent-requests", "3")
+    wanted = {**made["limits"], "requests_per_minute": None, "concurrent_requests": 3}
+    assert changed["limits"] == wanted
+    assert keys(state_dir, "list")[0]["limits"] == wanted
+
+
+def test_change_of_nothing_is_refused(state_dir: Path) -> None:
+    made = keys(state_dir, "create", "--name", "app")
+    with pytest.raises(KeyStoreError):
+        keys(state_dir, "change", made["key_id"])
+
+
 def test_a_whole_key_may_stand_for_its_id_and_is_not_repeated(state_dir: Path) -> None:
     made = keys(state_dir, "create", "--name", "app")
     revoked = keys(state_dir, "revoke", made["key"])

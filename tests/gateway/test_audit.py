@@ -205,10 +205,13 @@ def test_locked_record_is_503_with_the_remedy_and_service_resumes(gateway: Gatew
         other.execute("BEGIN IMMEDIATE")
         refused = gateway.chat()
         again = gateway.chat(stream=True)
+        unready = httpx.get(f"{gateway.url}/health/ready")
+        live = httpx.get(f"{gateway.url}/health/live")
         other.rollback()
-    for response in (refused, again):
+    for response in (refused, again, unready):
         assert (response.status_code, response.json()["error"]["code"]) == (503, "audit_unavailable")
         assert int(response.headers["retry-after"]) > 0
+    assert live.status_code == 200
     deadline = time.monotonic() + 10
     while gateway.chat().status_code != 200:
         assert time.monotonic() < deadline

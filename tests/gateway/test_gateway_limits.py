@@ -32,6 +32,14 @@ def ask(gateway: Gateway, headers: dict[str, str], **fields: Any) -> httpx.Respo
         return client.post("/v1/chat/completions", json={**CHAT, **fields})
 
 
+def test_changed_limit_holds_from_the_next_request_on(gateway: Gateway) -> None:
+    record, key = gateway.store.create("limited", now=time.time(), limits=Limits(requests_per_minute=1))
+    headers = {"authorization": f"Bearer {key}"}
+    assert [ask(gateway, headers).status_code for _ in range(2)] == [200, 429]
+    gateway.store.change(record.key_id, now=time.time(), limits={"requests_per_minute": 3})
+    assert [ask(gateway, headers).status_code for _ in range(3)] == [200, 200, 429]
+
+
 async def _one(port: int, wire: bytes, begin: asyncio.Event) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:

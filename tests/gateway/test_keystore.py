@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,30 @@ def test_a_key_that_is_unknown_revoked_expired_or_rotated_cannot_be_rotated(stor
         with pytest.raises(KeyStoreError):
             store.rotate(key_id, now=2.0, overlap_seconds=HOUR)
     assert len(store.list()) == count
+
+
+def test_a_change_holds_for_the_whole_account_and_leaves_the_rest_as_it_is(store: KeyStore) -> None:
+    old, _ = store.create("app", now=0.0, limits=LIMITS)
+    new, _ = store.rotate(old.key_id, now=10.0, overlap_seconds=HOUR)
+    other, _ = store.create("other", now=0.0, limits=LIMITS)
+    store.change(new.key_id, now=20.0, limits={"requests_per_minute": 7, "tokens_per_day": None}, priority="batch")
+    stored = {key.key_id: key for key in store.list()}
+    for key_id in (old.key_id, new.key_id):
+        assert stored[key_id].limits == replace(LIMITS, requests_per_minute=7, tokens_per_day=None)
+        assert stored[key_id].priority == "batch"
+    assert stored[other.key_id] == other
+
+
+def test_a_change_of_no_usable_key_or_to_no_number_changes_nothing(store: KeyStore) -> None:
+    key, _ = store.create("app", now=0.0, limits=LIMITS)
+    with pytest.raises(KeyStoreError):
+        store.change("nonesuch", now=1.0, limits={"requests_per_minute": 7})
+    with pytest.raises(KeyStoreError):
+        store.change(key.key_id, now=1.0, limits={"requests_per_minute": -1})
+    store.revoke(key.key_id, now=2.0)
+    with pytest.raises(KeyStoreError):
+        store.change(key.key_id, now=3.0, limits={"requests_per_minute": 7})
+    assert store.list()[0].limits == LIMITS
 
 
 def test_a_key_is_revoked_once(store: KeyStore) -> None:
