@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from appliance.exporter import collectors
+from appliance.exporter import collectors, xid_watch
 from appliance.exporter.metrics import Sample
 from appliance.exporter.nvml import Gpu, Library
 from appliance.exporter.survey import Survey
@@ -45,6 +45,12 @@ class Rig:
         return self.library.gpu(0)
 
 
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The XID thread notices at once that it is to end."""
+    monkeypatch.setattr(xid_watch, "WAIT_MILLISECONDS", 10)
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -69,8 +75,9 @@ def rig(clock: Clock) -> Iterator[Callable[..., Rig]]:
         one.survey.close()
 
 
-def values(samples: list[Sample]) -> dict[tuple[str, ...], float]:
+def values(samples: Iterable[Sample]) -> dict[tuple[str, ...], float]:
     """Samples by name and labels; each must be there once."""
+    samples = list(samples)
     found = {(sample.family.name, *sample.labels): sample.value for sample in samples}
     assert len(found) == len(samples), "a sample appears twice"
     return found

@@ -15,6 +15,7 @@ import queue
 import re
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -48,7 +49,7 @@ class FakeNvml:
 
     def __init__(self, *cards: Card, in_real_time: bool = False) -> None:
         self.cards = [copy.deepcopy(card) for card in cards]
-        self.calls: list[tuple[str, int]] = []
+        self.calls: deque[tuple[str, int]] = deque(maxlen=10_000)
         self.opened = 0
         self.events: queue.Queue[pynvml.c_nvmlEventData_t | int] = queue.Queue()
         self.released = threading.Event()
@@ -136,6 +137,7 @@ class FakeNvml:
 
     def nvmlDeviceGetFieldValues(self, handle: Any, wanted: list[Any]) -> Any:  # noqa: N802
         self._before("nvmlDeviceGetFieldValues", on_card=True)
+        self._took(f"nvmlDeviceGetFieldValues({','.join(str(number) for number, _ in wanted)})", 0)
         fields = self._card(handle)["fields"]
         answers = (pynvml.c_nvmlFieldValue_t * len(wanted))()
         for answer, (number, _scope) in zip(answers, wanted, strict=True):
@@ -151,13 +153,16 @@ class FakeNvml:
             name += "_v2"
         key = f"{name}({','.join(str(argument) for argument in rest)})"
         answer = self._card(handle)["calls"].get(key, {"error": "NVMLError_FunctionNotFound", "us": 0})
-        self.calls.append((key, answer.get("us", 0)))
-        if self._in_real_time:
-            time.sleep(answer.get("us", 0) / 1e6)
+        self._took(key, answer.get("us", 0))
         if "error" in answer:
             word = re.match(r"NVMLError_(\w+)", answer["error"])
             raise pynvml.NVMLError(_ERROR_CODES[word[1].lower()] if word else pynvml.NVML_ERROR_UNKNOWN)
         return _object(answer["value"])
+
+    def _took(self, key: str, microseconds: int) -> None:
+        self.calls.append((key, microseconds))
+        if self._in_real_time:
+            time.sleep(microseconds / 1e6)
 
     def _before(self, name: str, *, on_card: bool = False) -> None:
         if name in self._hanging:
