@@ -175,11 +175,12 @@ def stamp(disk: Path) -> str:
     )
     git = ["git", "describe", "--always", "--dirty=, changed", "--abbrev=10"]
     commit = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    busy = "" if os.sched_getscheduler(0) == os.SCHED_OTHER else " (others were at work: it ran at real-time priority)"
     return (
         f"Measured {when} at {commit or 'an unknown commit'}, on {os.cpu_count()} cores ({model}), Linux "
         f"{platform.release()}, Python {platform.python_version()}; {contenders.versions()}. "
         f"An `fdatasync` of 4 KiB takes {_sync_milliseconds(disk):.1f} ms on the disk, load average at the end "
-        f"{os.getloadavg()[0]:.1f}."
+        f"{os.getloadavg()[0]:.1f}{busy}."
     )
 
 

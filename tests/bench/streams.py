@@ -15,6 +15,8 @@ from tests.bench.latency import percentile
 from tests.bench.processes import Failed, Target
 
 STREAMS, TOKENS = 256, 200
+#: The streams begin one after another over this time, or within one token's.
+SPREAD_SECONDS, BURST_SECONDS = 1.0, 1 / TOKENS_A_SECOND
 _TOKEN = re.compile(rb'"content": ?"(\d+) "')
 
 
@@ -26,8 +28,8 @@ class Streams:
         lag_median: from the engine's write to the client's read.
         lag_p99: the same.
         late: share of the tokens that came later than the next was due.
-        cores: share of a core the target used.
-        load_cores: what the client itself used: below one, or it is what was measured.
+        cores: share of a core the target used while all ran.
+        load_cores: what the client itself used of one: near one, it would be what was measured.
         seconds: how long it took.
         complete: streams that brought every token.
     """
@@ -41,37 +43,41 @@ class Streams:
     complete: int
 
 
-def measure(target: Target, *, count: int = STREAMS, tokens: int = TOKENS) -> Streams:
-    """Run that many streams at once, each at 40 tokens a second.
+def measure(target: Target, *, spread_seconds: float = SPREAD_SECONDS) -> Streams:
+    """Run that many streams at once, each at 40 tokens a second, begun over a time.
 
     Raises:
         Failed: an answer was no 200, or a connection broke.
     """
     try:
-        return uvloop.run(_measure(target, count, tokens))
+        return uvloop.run(_measure(target, spread_seconds))
     except* ConnectionError as err:
         raise Failed(f"{target.name}: {err.exceptions[0]}") from None
 
 
-async def _measure(target: Target, count: int, tokens: int) -> Streams:
-    request = chat.wire(target, chat.body(PACED_MODEL, stream=True, max_tokens=tokens))
+async def _measure(target: Target, spread_seconds: float) -> Streams:
+    request = chat.wire(target, chat.body(PACED_MODEL, stream=True, max_tokens=TOKENS))
     lags: list[float] = []
-    before, own, start = target.cpu_seconds(), time.process_time(), time.monotonic()
+    start = time.monotonic()
     async with asyncio.TaskGroup() as group:
-        # Spread over one token's time, as apps that know nothing of each other are.
         tasks = [
-            group.create_task(_stream(target.port, request, lags, index / count / TOKENS_A_SECOND))
-            for index in range(count)
+            group.create_task(_stream(target.port, request, lags, index / STREAMS * spread_seconds))
+            for index in range(STREAMS)
         ]
-    seconds = time.monotonic() - start
+        # While all of them run: from the last one's first token to the first one's last.
+        await asyncio.sleep(spread_seconds + 0.1)
+        cpu, own, begun = target.cpu_seconds(), time.process_time(), time.monotonic()
+        await asyncio.sleep(TOKENS / TOKENS_A_SECOND - spread_seconds - 0.2)
+        spent, window = target.cpu_seconds() - cpu, time.monotonic() - begun
+        load = time.process_time() - own
     return Streams(
         lag_median=percentile(lags, 0.5),
         lag_p99=percentile(lags, 0.99),
         late=sum(lag > 1000 / TOKENS_A_SECOND for lag in lags) / len(lags),
-        cores=(target.cpu_seconds() - before) / seconds,
-        load_cores=(time.process_time() - own) / seconds,
-        seconds=seconds,
-        complete=sum(task.result() == tokens for task in tasks),
+        cores=spent / window,
+        load_cores=load / window,
+        seconds=time.monotonic() - start,
+        complete=sum(task.result() == TOKENS for task in tasks),
     )
 
 
