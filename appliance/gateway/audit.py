@@ -176,6 +176,7 @@ class _Entry:
 
     async def end(self) -> None:
         """It is over: close its record."""
+        self._this.on_engine = None  # or the two would hold each other until the collector comes
         unsaid = not self._passed and not self._outcome and not self._this.cancelled
         if self._this.cancelled:
             self._outcome = "cancelled"
