@@ -255,8 +255,6 @@ class _Connection(asyncio.Protocol):
                     self.transport.write(b"\x00\x01 this is not HTTP\r\n\r\n" * 8)
                 self.answering = False
                 self.transport.close()
-            elif seen.path == "/metrics" and self.engine.metrics and mode not in {"saturated", "wedged"}:
-                self.raw(200, self.engine.metrics)
             elif seen.path == "/v1/models":
                 self.whole(200, {"object": "list", "data": [_card()]})
             elif mode in _REFUSALS:
@@ -264,15 +262,20 @@ class _Connection(asyncio.Protocol):
                 self.whole(status, {"error": {"message": message, "type": "X", "param": None, "code": status}})
             elif mode == "garbage_body":
                 self.raw(200, b"<html>" + INTERNAL_TEXT.encode())
-            elif mode in {"saturated", "wedged"} and seen.path == "/metrics":
-                self.engine.generated += mode == "saturated"
-                self.raw(200, b'vllm:generation_tokens_total{engine="0"} %d\n' % self.engine.generated)
+            elif seen.path == "/metrics" and (page := self.metrics()):
+                self.raw(200, page)
             elif mode in {"saturated", "wedged"}:
                 await asyncio.Event().wait()
             elif seen.path in {"/v1/chat/completions", "/v1/completions"}:
                 await self.generate(seen)
             else:
                 self.whole(404, {"detail": "Not Found"})
+
+    def metrics(self) -> bytes:
+        if self.engine.mode not in {"saturated", "wedged"}:
+            return self.engine.metrics
+        self.engine.generated += self.engine.mode == "saturated"
+        return b'vllm:generation_tokens_total{engine="0"} %d\n' % self.engine.generated
 
     async def generate(self, seen: Seen) -> None:
         asked = seen.json
