@@ -198,7 +198,8 @@ def _say_double(problem: Signed) -> Say:
 def _say_rule(problem: Signed) -> Say:
     if problem.operation == "-":
         return Say(
-            f"{problem.left}+{-problem.right}로 바꿔 계산해요.", f"Change it to {problem.left}+{-problem.right}."
+            f"앞의 부호는 남겨요: {problem.left}+{-problem.right}.",
+            f"Keep the first sign: {problem.left}+{-problem.right}.",
         )
     if problem.left < 0:
         return Say("음수×음수는 양수예요.", "Negative × negative is positive.")
