@@ -31,7 +31,7 @@ test: bootstrap ## All tests that need no GPU: unit, contracts, end to end with 
 	@$(BIN)/python -m pytest
 
 test-unit: bootstrap ## The unit tests: no vLLM, no whole processes, no contracts (a minute and a half)
-	@$(BIN)/python -m pytest -m "not e2e and not process" --ignore=tests/contracts
+	@$(BIN)/python -m pytest -m "not e2e and not process" --ignore=tests/contracts -n auto --dist loadfile
 
 test-e2e: bootstrap ## The tests with real vLLM and the real Llama
 	@$(BIN)/python -m pytest -m e2e
