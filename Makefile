@@ -15,7 +15,7 @@ define pin
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap bench demo test test-unit test-e2e lint format docs lock clean
+.PHONY: help bootstrap bench bench-exporter demo test test-unit test-e2e lint format docs lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ bench: bootstrap ## The gateway beside nginx, LiteLLM and vllm-router (docs/benc
 	@command -v wrk >/dev/null || { echo "error: wrk is missing. Run: sudo apt-get install -y wrk nginx-light" >&2; exit 1; }
 	@$(BIN)/python -m tests.bench $(if $(WRITE),--write)
 
+bench-exporter: bootstrap ## The GPU exporter over a replayed H100: wait, memory, a call that hangs (docs/exporter.md)
+	@$(BIN)/python -m tests.bench.exporter
+
 lint: bootstrap ## Style, types and the arrows between the packages
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -54,6 +57,7 @@ docs: bootstrap ## Write the pages that are made from the code
 	@$(BIN)/appliance settings --markdown > docs/settings.md.new && mv docs/settings.md.new docs/settings.md
 	@$(BIN)/appliance openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 	@$(BIN)/appliance metrics --markdown > docs/metrics.md.new && mv docs/metrics.md.new docs/metrics.md
+	@$(BIN)/python -m tests.exporter.page
 
 # The order matters: what a GPU box runs is resolved first (minutes), the rest takes its versions from there.
 # Needs a pip that finds torch's CPU build (docs/decisions.md).

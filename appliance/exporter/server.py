@@ -81,6 +81,9 @@ class Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = IDLE_SECONDS
+    # Head and body leave together and at once: else the body waits 40 ms for the head to be acknowledged.
+    disable_nagle_algorithm = True
+    wbufsize = -1
     server: Server
 
     def do_GET(self) -> None:

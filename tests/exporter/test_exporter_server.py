@@ -106,5 +106,18 @@ def test_a_client_that_leaves_in_the_middle_is_no_news(listening, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_an_answer_leaves_at_once(listening, monkeypatch):
+    seen = []
+    whole = server._Handler.do_GET
+
+    def watched(handler):
+        seen.append(handler.connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        whole(handler)
+
+    monkeypatch.setattr(server._Handler, "do_GET", watched)
+    ask(listening, "GET", "/metrics")
+    assert seen[0] != 0
+
+
 def test_idle_connections_outlive_a_usual_scrape_interval():
     assert server.IDLE_SECONDS >= 60
