@@ -35,7 +35,7 @@ def _carry_dropped(problem: Addition) -> str:
 
 
 def _columns_joined(problem: Addition) -> str | None:
-    """Writes every column sum in full, side by side: 27 + 35 = 512 (Ashlock, A-W-1)."""
+    """Writes every column sum in full, side by side: 27 + 35 = 512 (Ashlock)."""
     sums = [top + bottom for top, bottom in _pairs(problem)]
     return _joined(sums) if any(column > 9 for column in sums[:-1]) else None
 
@@ -104,7 +104,7 @@ def _product_carry_dropped(problem: Multiplication) -> str:
 
 
 def _product_carry_first(problem: Multiplication) -> str:
-    """Adds the carry to the next digit before multiplying it: 27 × 3 = 121 (Ashlock, M-W-2)."""
+    """Adds the carry to the next digit before multiplying it: 27 × 3 = 121 (Ashlock)."""
     columns, carry = [], 0
     for digit in _columns(problem.left, _digits(problem.left)):
         product = (digit + carry) * problem.right
@@ -130,7 +130,7 @@ def _say_product_first(problem: Multiplication) -> Say:
 
 
 def _remainder_dropped(problem: Division) -> str | None:
-    """Divides every digit by itself and drops the remainders: 96 ÷ 4 = 21 (Ashlock, D-W-1)."""
+    """Divides every digit by itself and drops the remainders: 96 ÷ 4 = 21 (Ashlock)."""
     digits = [int(digit) for digit in str(problem.left)]
     if digits[0] < problem.right:
         return None
@@ -138,7 +138,7 @@ def _remainder_dropped(problem: Division) -> str | None:
 
 
 def _zero_dropped(problem: Division) -> str | None:
-    """Leaves the zero inside the quotient out: 412 ÷ 4 = 13 (Ashlock, D-W-3)."""
+    """Leaves the zero inside the quotient out: 412 ÷ 4 = 13 (Ashlock)."""
     quotient = str(problem.left // problem.right)
     return quotient.replace("0", "") if "0" in quotient[1:-1] else None
 
@@ -159,12 +159,12 @@ def _say_zero(problem: Division) -> Say:
 
 
 def _left_to_right(problem: Order) -> str | None:
-    """Works from left to right: 2 + 3 × 4 = 20 (Hart)."""
+    """Works from left to right: 2 + 3 × 4 = 20 (Booth)."""
     return None if problem.brackets else str((problem.first + problem.signed_second) * problem.factor)
 
 
 def _brackets_ignored(problem: Order) -> str | None:
-    """Leaves the brackets out of account: (2 + 3) × 4 = 14 (Hart)."""
+    """Leaves the brackets out of account: (2 + 3) × 4 = 14 (Booth)."""
     return str(problem.first + problem.signed_second * problem.factor) if problem.brackets else None
 
 
@@ -179,12 +179,12 @@ def _say_brackets(problem: Order) -> Say:
 
 
 def _double_negative(problem: Signed) -> str | None:
-    """Reads minus a negative as minus: 3 - (-8) = -5 (Matz)."""
+    """Reads minus a negative as minus: 3 - (-8) = -5 (Hart)."""
     return str(problem.left + problem.right) if problem.operation == "-" else None
 
 
 def _sign_rule(problem: Signed) -> str | None:
-    """Uses the sign rule of products wrongly: flips the sign of a product, or drops both signs of a difference (Matz)."""
+    """Uses the sign rule of products wrongly: flips the sign of a product, or drops both signs of a difference (Hart)."""
     if problem.operation == "×":
         return str(-problem.left * problem.right)
     return str(-problem.left - problem.right) if problem.left < 0 else None

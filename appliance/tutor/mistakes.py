@@ -13,8 +13,9 @@ Sources named in the taxonomy:
   fractions development", Cognitive Psychology 62.
 - Parker & Leinhardt 1995, "Percent: a privileged proportion", Review of
   Educational Research 65.
-- Matz 1982, "Towards a process model for high school algebra errors", in
-  Sleeman & Brown, "Intelligent Tutoring Systems".
+- Booth 1984, "Algebra: Children's Strategies and Errors".
+- Sleeman 1984, "An attempt to understand students' understanding of basic
+  algebra", Cognitive Science 8 (mal-rules).
 """
 
 from __future__ import annotations

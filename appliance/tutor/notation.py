@@ -17,7 +17,7 @@ _LATEX = (
     (re.compile(r"\\(?:times|cdot)\b\s*"), "×"),
     (re.compile(r"\\div\b\s*"), "÷"),
     (re.compile(r"\\%"), "%"),
-    (re.compile(r"\\[()\[\]]|\\(?:left|right)\b|\$|\*\*"), ""),
+    (re.compile(r"\\[()\[\]]|\\(?:left|right)\b|\$|^\s*\*\*|\*\*\s*$"), ""),
 )
 _VULGAR = re.compile(r"[¼-¾⅐-⅞]")
 _TIMES = re.compile(r"(?<=[\d)])\s*[xX*]\s*(?=[\d(])")

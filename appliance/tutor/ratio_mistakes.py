@@ -53,12 +53,12 @@ def _say_percent(problem: Percent) -> Say:
 
 
 def _sign_kept(problem: Equation) -> str:
-    """Moves the constant across without changing its sign: 3x + 5 = 20 gives 3x = 25 (Matz)."""
+    """Moves the constant across without changing its sign: 3x + 5 = 20 gives 3x = 25 (Sleeman)."""
     return notation.written(Fraction(problem.total + problem.signed_constant, problem.coefficient))
 
 
 def _coefficient_subtracted(problem: Equation) -> str:
-    """Takes the coefficient away instead of dividing by it: 3x = 15 gives x = 12 (Matz; Hart)."""
+    """Takes the coefficient away instead of dividing by it: 3x = 15 gives x = 12 (Sleeman)."""
     return str(problem.total - problem.signed_constant - problem.coefficient)
 
 

@@ -26,13 +26,13 @@ def _sign(problem: FractionPair) -> int:
 
 
 def _across(problem: FractionPair) -> str | None:
-    """Adds or subtracts numerators and denominators alike: 1/2 + 1/3 = 2/5 (Ashlock, A-F-2; Siegler et al.)."""
+    """Adds or subtracts numerators and denominators alike: 1/2 + 1/3 = 2/5 (Ashlock; Siegler et al.)."""
     top, bottom = problem.a + _sign(problem) * problem.c, problem.b + _sign(problem) * problem.d
     return _over(top, bottom) if top > 0 and bottom > 0 else None
 
 
 def _unscaled(problem: FractionPair) -> str | None:
-    """Finds the common denominator but leaves the numerators: 1/2 + 1/3 = 2/6 (Ashlock, A-F-3)."""
+    """Finds the common denominator but leaves the numerators: 1/2 + 1/3 = 2/6 (Ashlock)."""
     top = problem.a + _sign(problem) * problem.c
     return _over(top, problem.common) if top > 0 else None
 
@@ -64,7 +64,7 @@ def _say_kept(problem: FractionPair) -> Say:
 
 
 def _wrong_inverted(problem: FractionPair) -> str:
-    """Turns a fraction over that must stay: the second factor, or the dividend (Ashlock, M-F-2 and D-F-1)."""
+    """Turns a fraction over that must stay: the second factor, or the dividend (Ashlock)."""
     if problem.operation == "×":
         return _over(problem.a * problem.d, problem.b * problem.c)
     return _over(problem.b * problem.c, problem.a * problem.d)
@@ -79,7 +79,7 @@ def _say_inverted(problem: FractionPair) -> Say:
 
 
 def _not_inverted(problem: FractionPair) -> str:
-    """Multiplies without turning the divisor over: 1/2 ÷ 2/3 = 2/6 (Ashlock, D-F-2)."""
+    """Multiplies without turning the divisor over: 1/2 ÷ 2/3 = 2/6 (Ashlock)."""
     return _over(problem.a * problem.c, problem.b * problem.d)
 
 
@@ -94,7 +94,7 @@ def _places(problem: DecimalAddition) -> tuple[tuple[str, str], tuple[str, str]]
 
 
 def _right_aligned(problem: DecimalAddition) -> str | None:
-    """Lines the last digits up instead of the points: 1.5 + 2.34 = 2.49 (Ashlock, A-D-1; Resnick et al.)."""
+    """Lines the last digits up instead of the points: 1.5 + 2.34 = 2.49 (Ashlock; Resnick et al.)."""
     (left, left_part), (right, right_part) = _places(problem)
     if len(left_part) == len(right_part):
         return None

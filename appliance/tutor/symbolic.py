@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from tokenize import TokenError
 from typing import Any
 
 from appliance.tutor import notation
@@ -55,7 +56,7 @@ def solve(expression: str) -> Fraction | None:
 
     try:
         sides = [parse(side) for side in text.split("=")]
-    except (SyntaxError, TypeError, ValueError, AttributeError, ZeroDivisionError):
+    except (TokenError, SyntaxError, TypeError, ValueError, AttributeError, ZeroDivisionError):
         return None
     if len(sides) > 2:
         return None
