@@ -427,6 +427,15 @@ class BundleNotFound(OperatorError):
     exit_code = 66  # EX_NOINPUT
 
 
+class ModelChangeFailed(OperatorError):
+    """The running engine did not take the other model; the old one serves on."""
+
+    key = "model_change_failed"
+    message = "The running engine did not take the other model."
+    remedy = "The old model serves on. The engine's log has the reason."
+    exit_code = 70  # EX_SOFTWARE
+
+
 class GoldenFailed(OperatorError):
     """The new model answered a golden question wrong; the old one serves on."""
 

@@ -95,6 +95,9 @@ class GatewaySettings(_Section):
     queue_deadline_seconds: float = Field(
         60.0, gt=0, description="Longest wait for the engine; then 429. It generated nothing for such a request."
     )
+    switch_deadline_seconds: float = Field(
+        600.0, gt=0, description="Longest wait of a request that arrives while the model is being changed; then 503."
+    )
     interactive_hours: tuple[str, ...] = Field(
         ("08:00-23:00",),
         description="Local hours in which people use the apps, each as `08:00-23:00` or `mon-fri 08:00-23:00`. "
@@ -199,6 +202,9 @@ class EngineSettings(_Section):
     shutdown_grace_seconds: float = Field(
         15.0, ge=0, description="How long the engine may take to stop before it is killed."
     )
+    drain_seconds: float = Field(
+        120.0, ge=0, description="How long running answers may finish when the model is changed; then they are cut off."
+    )
     restart_backoff_seconds: float = Field(1.0, gt=0, description="Wait before the first restart; doubles each time.")
     restart_backoff_max_seconds: float = Field(60.0, gt=0, description="Longest wait before a restart.")
 
@@ -271,6 +277,16 @@ class Settings(BaseSettings):
     def sequences_path(self) -> Path:
         """Where the engine's process notes how many sequences it generates at once: beside the socket."""
         return self.socket_path.with_name(self.socket_path.name + ".sequences")
+
+    @property
+    def switching_path(self) -> Path:
+        """Where the engine's process asks the gateway to let requests wait while it changes models."""
+        return self.socket_path.with_name(self.socket_path.name + ".switching")
+
+    @property
+    def control_path(self) -> Path:
+        """Where the engine's process is told to change models: a Unix socket beside the engine's."""
+        return self.socket_path.with_name(self.socket_path.name + ".control")
 
     @property
     def model_dir(self) -> Path:

@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.bundles import durable, installed, verify
+from appliance.bundles import digests, durable, installed, verify
 from appliance.bundles.digests import CHUNK_BYTES, Report, silent
 from appliance.bundles.installed import INCOMING_PREFIX
 from appliance.bundles.source import Source
@@ -112,14 +112,42 @@ def require_newer(stated: Manifest, tree: Settings) -> None:
     Raises:
         BundleOlder: it is.
     """
-    version = bundle_version.parse(stated.version)
     for other in installed.everything(tree):
-        if other.manifest is None or other.manifest.name != stated.name or not other.is_signed:
-            continue
-        if version < bundle_version.parse(other.manifest.version):
-            raise BundleOlder(
-                f"The bundle is of version {stated.version}, and version {other.manifest.version} is installed."
-            )
+        if other.is_signed and other.manifest is not None:
+            _require_not_older(stated, other.manifest)
+
+
+def require_not_older(stated: Manifest, active: Path) -> None:
+    """Refuse a bundle that is older than the one of its name that is in use.
+
+    Args:
+        stated: of the bundle.
+        active: directory of the one in use.
+
+    Raises:
+        BundleOlder: it is.
+    """
+    if (active / SIGNATURE_NAME).is_file():
+        _require_not_older(stated, digests.read_manifest(active))
+
+
+def trial(source: Source, tree: Settings, judge: Judge, report: Report = silent) -> Verified:
+    """Copy a bundle as :func:`run` does and verify it, and keep nothing of it; raises as :func:`run`."""
+    signature, stated = source.document(SIGNATURE_NAME), source.document(FILE_NAME)
+    signed = verify.read_signed(signature, stated, judge.trust, judge.now)
+    _no_more_than_signed(source, signed)
+    target = tree.bundles_dir / signed.manifest.directory_name
+    copy = _Copy(source, signed, {SIGNATURE_NAME: signature, FILE_NAME: stated}, target, report)
+    try:
+        return copy.verified(judge)
+    finally:
+        shutil.rmtree(copy.incoming, ignore_errors=True)
+
+
+def _require_not_older(stated: Manifest, there: Manifest) -> None:
+    if there.name != stated.name or bundle_version.parse(stated.version) >= bundle_version.parse(there.version):
+        return
+    raise BundleOlder(f"The bundle is of version {stated.version}, and version {there.version} is installed.")
 
 
 def _no_more_than_signed(source: Source, signed: Signed) -> None:

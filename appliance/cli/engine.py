@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Annotated
 
 import typer
 
 from appliance import logs, settings
-from appliance.cli import state
+from appliance.cli import signature, state
 from appliance.cli.state import StateDir
 from appliance.core.backoff import Backoff
 from appliance.core.liveness import Limits
 from appliance.engine import command, environment, hardware, model, profiles, vllm_build
 from appliance.engine.claim import Claim
 from appliance.engine.command import LaunchLine
+from appliance.engine.control import Control, Terms
+from appliance.engine.hardware import Hardware
 from appliance.engine.model import Model
 from appliance.engine.notify import Notifier
+from appliance.engine.profiles import Profile
 from appliance.engine.supervisor import Plan, Supervisor
-from appliance.errors import StateUnusable
+from appliance.errors import ModelUnusable, StateUnusable
 from appliance.settings import Settings
 
 log = logs.get(__name__)
@@ -51,23 +56,70 @@ def run(
     vllm_build.require(vllm_build.installed(), device)
     profile = profiles.choose(device, tree.engine.profile)
     log.info("hardware found", device=device.name, gpu=device.kind, profile=profile.name, bytes=device.memory_bytes)
-    checked = model.read(tree.model_dir, tree.engine.served_model_name, check_digests=not print_command)
-    line = command.build(checked, profile, tree)
     if print_command:
-        typer.echo(line.shell())
+        checked = model.read(tree.model_dir, tree.engine.served_model_name, check_digests=False)
+        typer.echo(command.build(checked, profiles.adapt(profile, checked.engine.get(profile.name)), tree).shell())
         return
-    command.require_memory(checked, profile, tree, device)
+    planner = _Planner(tree, device, profile, restart=not no_restart, start_attempts=start_attempts)
+    plan = planner.plan(tree.model_dir)
     with Claim(tree.socket_path) as claim, _output(log_file) as output:
-        claim.note_sequences(tree.sequences_path, profile.max_num_seqs.value)
-        plan = _plan(tree, checked, line, restart=not no_restart, start_attempts=start_attempts)
-        asyncio.run(_supervise(plan, claim, output))
+        asyncio.run(_supervise(plan, planner, claim, output))
 
 
-async def _supervise(plan: Plan, claim: Claim, output: IO[bytes] | None) -> None:
-    await Supervisor(plan, claim, Notifier(settings.notify_socket()), output).run()
+async def _supervise(plan: Plan, planner: _Planner, claim: Claim, output: IO[bytes] | None) -> None:
+    tree = planner.tree
+    supervisor = Supervisor(plan, claim, Notifier(settings.notify_socket()), output)
+    terms = Terms(
+        control_path=tree.control_path,
+        switching_path=tree.switching_path,
+        hold_seconds=tree.gateway.switch_deadline_seconds,
+        active=lambda: tree.model_dir.resolve() if tree.model_dir.is_dir() else None,
+        plan=planner.installed,
+    )
+    control = asyncio.create_task(Control(terms, supervisor, claim).run())
+    try:
+        await supervisor.run()
+    finally:
+        control.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await control
 
 
-def _plan(tree: Settings, checked: Model, line: LaunchLine, *, restart: bool, start_attempts: int) -> Plan:
+@dataclass(frozen=True)
+class _Planner:
+    """Makes the plan to serve a model directory on this machine, after every check.
+
+    Args:
+        tree: the settings.
+        device: the hardware, as found before any engine ran.
+        profile: chosen for it.
+        restart: whether an end that nobody asked for is followed by a restart.
+        start_attempts: see :class:`Plan`.
+    """
+
+    tree: Settings
+    device: Hardware
+    profile: Profile
+    restart: bool
+    start_attempts: int
+
+    def installed(self, directory: Path) -> Plan:
+        """The plan for a bundle that the running engine is told to change to."""
+        if directory.resolve().parent != self.tree.bundles_dir.resolve():
+            raise ModelUnusable(f"{directory} is not an installed bundle.", remedy="Install it first.")
+        return self.plan(directory)
+
+    def plan(self, directory: Path) -> Plan:
+        """The plan for a directory; raises whatever is wrong with it or the machine."""
+        whole = signature.check(directory, self.tree)
+        checked = model.read(directory, self.tree.engine.served_model_name, check_digests=not whole)
+        profile = profiles.adapt(self.profile, checked.engine.get(self.profile.name))
+        command.require_memory(checked, profile, self.tree, self.device)
+        plan = _plan(self.tree, checked, command.build(checked, profile, self.tree), profile)
+        return replace(plan, restart=self.restart, start_attempts=self.start_attempts)
+
+
+def _plan(tree: Settings, checked: Model, line: LaunchLine, profile: Profile) -> Plan:
     engine = tree.engine
     return Plan(
         line=line,
@@ -79,9 +131,9 @@ def _plan(tree: Settings, checked: Model, line: LaunchLine, *, restart: bool, st
         probe_interval_seconds=engine.probe_interval_seconds,
         grace_seconds=engine.shutdown_grace_seconds,
         backoff=Backoff(engine.restart_backoff_seconds, engine.restart_backoff_max_seconds),
-        restart=restart,
-        start_attempts=start_attempts,
         watchdog_seconds=settings.watchdog_seconds(),
+        drain_seconds=engine.drain_seconds,
+        note=lambda claim: claim.note_sequences(tree.sequences_path, profile.max_num_seqs.value),
     )
 
 

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from appliance.cli import (
+    bundle,
     demo,
     engine,
     exporter,
@@ -36,6 +37,7 @@ app.command("serve")(serve.serve)
 app.command("gateway")(gateway.run)
 app.add_typer(keys.app, name="keys")
 app.command("engine")(engine.run)
+app.add_typer(bundle.app, name="bundle")
 app.command("exporter")(exporter.run)
 app.command("privacy-test")(privacy_test.run)
 app.command("report")(report.report)

@@ -16,6 +16,8 @@ METRICS = (
     "vllm:kv_cache_usage_perc",
     "vllm:num_requests_running",
 )
+#: Requests that an engine has not finished.
+UNFINISHED = ("vllm:num_requests_running", "vllm:num_requests_waiting")
 
 
 def read(metrics: str) -> tuple[float, ...]:
@@ -24,9 +26,18 @@ def read(metrics: str) -> tuple[float, ...]:
     Raises:
         ValueError: a line's value is not a number.
     """
-    sums = dict.fromkeys(METRICS, 0.0)
+    return tuple(_sums(metrics, METRICS))
+
+
+def unfinished(metrics: str) -> float:
+    """How many requests an engine has not finished, from Prometheus text; raises ValueError as :func:`read`."""
+    return sum(_sums(metrics, UNFINISHED))
+
+
+def _sums(metrics: str, names: tuple[str, ...]) -> list[float]:
+    sums = dict.fromkeys(names, 0.0)
     for line in metrics.splitlines():
         name = line.partition("{")[0].partition(" ")[0]
         if name in sums:
             sums[name] += float(line.rpartition(" ")[2])
-    return tuple(sums.values())
+    return list(sums.values())

@@ -102,13 +102,32 @@ class Claim:
         Raises:
             StateUnusable: it cannot be written.
         """
+        self._note(path, str(sequences))
+
+    def _note(self, path: Path, text: str) -> None:
         draft = path.with_name(path.name + ".new")
         try:
-            draft.write_text(f"{sequences}\n", encoding="ascii")
+            draft.write_text(f"{text}\n", encoding="ascii")
             draft.chmod(NOTE_MODE)
             draft.replace(path)
         except OSError as err:
             raise StateUnusable(f"The engine's socket directory cannot be used: {err.strerror}.") from None
+
+    def hold_requests(self, path: Path, seconds: float) -> None:
+        """Ask the gateway to let new requests wait: this engine is about to be replaced.
+
+        Args:
+            path: the setting tree's ``switching_path``.
+            seconds: how long at most. The note ends by itself, should nobody live to take it back.
+
+        Raises:
+            StateUnusable: it cannot be written.
+        """
+        self._note(path, f"{time.monotonic() + seconds:.3f}")
+
+    def let_requests_pass(self, path: Path) -> None:
+        """Take back what :meth:`hold_requests` asked."""
+        path.unlink(missing_ok=True)
 
     def restrict(self) -> None:
         """Give the socket its final mode; the umask has kept others out until here."""

@@ -72,12 +72,14 @@ def require_memory(model: Model, profile: Profile, settings: Settings, hardware:
     """
     cache = kv_cache_bytes(profile, settings) or 0
     if hardware.kind == "cpu":
-        needed, place = model.weight_bytes + cache + HOST_OVERHEAD_BYTES, "host memory"
+        needed, place = max(model.weight_bytes + cache + HOST_OVERHEAD_BYTES, model.min_host_bytes), "host memory"
         there = hardware.memory_bytes
     else:
         share = profile.gpu_memory_utilization.value if profile.gpu_memory_utilization else 1.0
         needed, place = model.weight_bytes + GPU_OVERHEAD_BYTES, "GPU memory"
         there = int(hardware.memory_bytes * share)
+        if hardware.memory_bytes < model.min_gpu_bytes:
+            needed, there = model.min_gpu_bytes, hardware.memory_bytes
     if there < needed:
         raise NotEnoughMemory(
             f"The model {model.name} needs {needed // MIB} MiB of {place}, {there // MIB} MiB are usable."

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from appliance.core import manifest
+from appliance.core.engine_arguments import EngineArguments
 from appliance.core.manifest import Manifest
 from appliance.errors import DigestMismatch, ModelUnusable
 
@@ -36,6 +37,9 @@ class Model:
         weight_bytes: size of its safetensors files.
         chat_template: the template file, or None where ``tokenizer_config.json`` holds it.
         tool_parser: vLLM's parser of its tool calls, or None where it has none.
+        engine: hardware profile to what the model changes in it.
+        min_host_bytes: host memory it says it needs on a CPU; 0 if it says nothing.
+        min_gpu_bytes: GPU memory it says it needs; 0 if it says nothing.
     """
 
     directory: Path
@@ -46,6 +50,9 @@ class Model:
     weight_bytes: int
     chat_template: Path | None
     tool_parser: str | None
+    engine: Mapping[str, EngineArguments] = field(default_factory=dict)
+    min_host_bytes: int = 0
+    min_gpu_bytes: int = 0
 
 
 def read(directory: Path, served_name: str | None = None, *, check_digests: bool = True) -> Model:
@@ -91,6 +98,9 @@ def read(directory: Path, served_name: str | None = None, *, check_digests: bool
         weight_bytes=_weight_bytes(root, listed),
         chat_template=root / manifest.TEMPLATE_NAME if manifest.TEMPLATE_NAME in listed.files else None,
         tool_parser=tool_parser(template),
+        engine=listed.engine,
+        min_host_bytes=listed.min_host_bytes,
+        min_gpu_bytes=listed.min_gpu_bytes,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import httptools
 
 from appliance.core.progress import read
+from appliance.core.progress import unfinished as read_unfinished
 
 MAX_ANSWER_BYTES = 8 * 1024**2
 
@@ -47,8 +48,19 @@ async def counters(socket_path: Path) -> tuple[float, ...]:
     Raises:
         ProbeFailed: the metrics could not be read.
     """
-    answer = await _exchange(socket_path, b"GET /metrics HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n\r\n")
-    return progress(answer.decode("utf-8", errors="replace"))
+    return progress(await _metrics(socket_path))
+
+
+async def unfinished(socket_path: Path) -> float:
+    """How many requests the engine has not finished.
+
+    Raises:
+        ProbeFailed: the metrics could not be read.
+    """
+    try:
+        return read_unfinished(await _metrics(socket_path))
+    except ValueError:
+        raise ProbeFailed("garbage") from None
 
 
 def progress(metrics: str) -> tuple[float, ...]:
@@ -57,6 +69,11 @@ def progress(metrics: str) -> tuple[float, ...]:
         return read(metrics)
     except ValueError:
         raise ProbeFailed("garbage") from None
+
+
+async def _metrics(socket_path: Path) -> str:
+    answer = await _exchange(socket_path, b"GET /metrics HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n\r\n")
+    return answer.decode("utf-8", errors="replace")
 
 
 class _Answer:

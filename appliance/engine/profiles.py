@@ -7,9 +7,10 @@ ECC shows 23,034 MiB).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, TypeVar
 
+from appliance.core.engine_arguments import EngineArguments
 from appliance.engine.hardware import MIB, Hardware
 from appliance.errors import HardwareMissing, SettingsInvalid
 
@@ -180,6 +181,21 @@ def choose(hardware: Hardware, name: str = "auto") -> Profile:
             "or set APPLIANCE_ENGINE__DEVICE=cpu.",
         )
     return max(fitting, key=lambda profile: profile.min_memory_bytes)
+
+
+def adapt(profile: Profile, arguments: EngineArguments | None) -> Profile:
+    """The profile with what a model changes in it; what makes no sense on its device is left alone.
+
+    Args:
+        profile: chosen for the hardware.
+        arguments: the model's for this profile, or None.
+    """
+    stated = arguments.stated() if arguments is not None else {}
+    wrong_device = {"cpu": "gpu_memory_utilization", "cuda": "kv_cache_bytes"}[profile.kind]
+    changes: dict[str, Any] = {
+        name: Choice(value, "The model's bundle says so.") for name, value in stated.items() if name != wrong_device
+    }
+    return replace(profile, **changes)
 
 
 def _named(hardware: Hardware, name: str) -> Profile:

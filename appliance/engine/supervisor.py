@@ -11,6 +11,7 @@ import contextlib
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,7 +19,7 @@ from typing import IO
 from appliance import logs
 from appliance.core.backoff import Backoff
 from appliance.core.liveness import Limits, Phase
-from appliance.engine import processes
+from appliance.engine import drain, processes
 from appliance.engine.child import KEEPER_SECONDS, Child
 from appliance.engine.claim import Claim
 from appliance.engine.command import LaunchLine
@@ -52,6 +53,8 @@ class Plan:
         restart: whether an end that nobody asked for is followed by a restart.
         start_attempts: give up after that many starts without one token, as long as it never served; 0 for never.
         watchdog_seconds: the service manager's watchdog time-out, if any.
+        drain_seconds: how long running answers may finish before another plan takes over.
+        note: called before each start, with the claim: notes for the gateway.
     """
 
     line: LaunchLine
@@ -66,6 +69,17 @@ class Plan:
     restart: bool = True
     start_attempts: int = 0
     watchdog_seconds: float | None = None
+    drain_seconds: float = 0.0
+    note: Callable[[Claim], None] = lambda _: None
+
+
+@dataclass
+class _Change:
+    """Another plan that was asked for, what to go back to, and who waits for its first token."""
+
+    plan: Plan
+    fallback: Plan | None
+    served: asyncio.Future[None]
 
 
 class Supervisor:
@@ -84,9 +98,43 @@ class Supervisor:
         self._notifier = notifier
         self._output = output
         self._stop = asyncio.Event()
+        self._wake = asyncio.Event()  # a stop or a change is asked for
+        self._next: _Change | None = None
+        self._trial: _Change | None = None
         self._stop_signal = signal.SIGTERM
         self._child: Child | None = None
         self._started_at = 0.0
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that runs."""
+        return self._plan
+
+    async def change(self, plan: Plan, fallback: Plan | None = None) -> None:
+        """Run another plan: the engine finishes what it has and stops, the new one starts on the same socket.
+
+        Return when it has generated its first token. One change at a time.
+
+        Args:
+            plan: what to run.
+            fallback: what to run again if it ends before that; without one it is started until it serves.
+
+        Raises:
+            EngineStartFailed: it ended before its first token, and the fallback is being started.
+            EngineStopped: the whole supervisor stops.
+        """
+        change = self._next = _Change(plan, fallback, asyncio.get_running_loop().create_future())
+        self._wake.set()
+        await change.served
+
+    async def serving(self) -> None:
+        """Wait until the engine that is being started in place of another has generated a token.
+
+        Raises:
+            EngineStopped: the whole supervisor stops.
+        """
+        if self._trial is not None:
+            await self._trial.served
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; return when the last process of the engine is gone.
@@ -101,12 +149,24 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
+        try:
+            await self._run_plans()
+        finally:
+            for change in (self._next, self._trial):
+                if change is not None and not change.served.done():
+                    change.served.set_exception(EngineStopped("The engine was stopped while its model was changed."))
+                    change.served.exception()  # nobody may be waiting any more
+
+    async def _run_plans(self) -> None:
         backoff = self._plan.backoff
         attempts = 0
         while True:
             phase, served_seconds, status = await self._one_run()
             if self._stop.is_set():
                 return
+            if self._takes_over(phase, served_seconds, status):
+                backoff, attempts = self._plan.backoff, 0
+                continue
             backoff = backoff.after_failure(served_seconds)
             log.error(
                 "engine stopped unexpectedly",
@@ -123,11 +183,28 @@ class Supervisor:
             await self._wait(backoff.delay_seconds)
             if self._stop.is_set():
                 return
+            if self._takes_over(phase, served_seconds, status):
+                backoff, attempts = self._plan.backoff, 0
+
+    def _takes_over(self, phase: Phase, served_seconds: float, status: int) -> bool:
+        """Whether another plan is to run now: one that was asked for, or the one before a trial that failed."""
+        if self._next is not None:
+            self._trial, self._next = self._next, None
+            self._wake.clear()
+            self._plan = self._trial.plan
+            return True
+        if self._trial is None or self._trial.fallback is None or served_seconds > 0:
+            return False
+        failed, self._plan = self._trial, self._trial.fallback
+        self._trial = _Change(self._plan, None, asyncio.get_running_loop().create_future())
+        failed.served.set_exception(self._failure(phase, served_seconds, status))
+        return True
 
     async def _one_run(self) -> tuple[Phase, float, int]:
         """Start, watch and end one engine: the verdict, how long it served, its exit status."""
         plan = self._plan
         _prepare(plan)
+        plan.note(self._claim)
         self._notifier.status(f"Loading {plan.model}")
         # The watchdog must not fire while a model loads; what takes longer is ended by our own limit.
         if plan.watchdog_seconds is not None:
@@ -138,7 +215,9 @@ class Supervisor:
         watch = Watch(plan.socket_path, plan.model, plan.limits, plan.probe_interval_seconds, self._on_alive)
         phase, status = Phase.DEAD, -1
         try:
-            phase = await watch.verdict(lambda: child.has_exited, self._stop)
+            phase = await watch.verdict(lambda: child.has_exited, self._wake)
+            if self._next is not None and not phase.is_over:
+                await self._hand_over(child)
             if self._stop.is_set():
                 log.info("engine stopping", signal=self._stop_signal.name)
                 self._notifier.stopping()
@@ -149,10 +228,22 @@ class Supervisor:
             self._claim.clear()
         return phase, watch.seen.served_seconds(time.monotonic()), status
 
+    async def _hand_over(self, child: Child) -> None:
+        """Let the engine finish what it has, and stop it."""
+        plan = self._plan
+        log.info("engine finishing", model=plan.model)
+        idle = await drain.until_idle(plan.socket_path, plan.drain_seconds, self._stop.is_set)
+        log.info("engine stopping", model=plan.model, reason="idle" if idle else "not idle in time")
+        if not self._stop.is_set():
+            await child.stop(signal.SIGTERM, plan.grace_seconds)
+
     def _on_alive(self, first: bool) -> None:
         if not first:
             self._notifier.alive()
             return
+        if self._trial is not None:
+            trial, self._trial = self._trial, None
+            trial.served.set_result(None)
         seconds = time.monotonic() - self._started_at
         self._claim.restrict()
         log.info("engine ready", model=self._plan.model, duration_seconds=round(seconds, 1))
@@ -169,11 +260,12 @@ class Supervisor:
             return
         self._stop_signal = number
         self._stop.set()
+        self._wake.set()
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._stop.wait()
+                await self._wake.wait()
 
     def _failure(self, phase: Phase, served_seconds: float, status: int) -> EngineStartFailed | EngineStopped:
         how = f"exit status {status}" if phase is Phase.DEAD else "it was ended"

@@ -18,6 +18,7 @@ from appliance.gateway.cache_salt import CacheSalt
 from appliance.gateway.day_use import DayUse
 from appliance.gateway.engine_client import EngineClient
 from appliance.gateway.failures import Failures
+from appliance.gateway.hold import Hold
 from appliance.gateway.hosts import TrustedHosts
 from appliance.gateway.journal import Journal
 from appliance.gateway.keyring import KeyRing
@@ -59,17 +60,24 @@ def compose(settings: Settings) -> ASGIApp:
         required=settings.audit.required,
         retention_days=settings.audit.retention_days,
     )
-    routes = Routes(gateway, relay, probe, can_record=lambda: journal.is_writable or not journal.required)
+    hold = Hold(
+        settings.switching_path,
+        most=gateway.max_waiting_requests,
+        deadline_seconds=gateway.switch_deadline_seconds,
+        prove=probe.prove,
+    )
+    routes = Routes(gateway, relay, probe, hold, can_record=lambda: journal.is_writable or not journal.required)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         journal.start()
         watching = asyncio.create_task(probe.run())
         writing = asyncio.create_task(use.run())
+        holding = asyncio.create_task(hold.run())
         try:
             yield
         finally:
-            for task in (watching, writing):
+            for task in (watching, writing, holding):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task

@@ -105,6 +105,11 @@ class Probe:
             self.generated()
             self._note("")
 
+    async def prove(self) -> bool:
+        """Ask for one token now; whether the engine is ready."""
+        await self.ask()
+        return self.is_ready
+
     async def _is_working(self) -> bool:
         """Whether the engine's counters move: with long answers that are not streamed no token passes here."""
         try:

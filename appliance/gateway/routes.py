@@ -19,6 +19,7 @@ from appliance.gateway.asgi import Receive, Scope, Send, respond
 from appliance.gateway.body import ClientGone
 from appliance.gateway.caller import Caller
 from appliance.gateway.exchange import Exchange
+from appliance.gateway.hold import Hold
 from appliance.gateway.operations import CHAT, COMPLETIONS, EMBEDDINGS, OPERATIONS
 from appliance.gateway.privacy import Cleaner, Forwarded
 from appliance.gateway.readiness import Probe
@@ -35,14 +36,18 @@ class Routes:
         settings: the caps.
         relay: to the engine.
         probe: readiness and the models.
+        hold: lets requests wait while the engine changes its model.
         can_record: whether the audit takes requests.
     """
 
-    def __init__(self, settings: GatewaySettings, relay: Relay, probe: Probe, can_record: Callable[[], bool]) -> None:
+    def __init__(
+        self, settings: GatewaySettings, relay: Relay, probe: Probe, hold: Hold, can_record: Callable[[], bool]
+    ) -> None:
         self._settings = settings
         self._can_record = can_record
         self._relay = relay
         self._probe = probe
+        self._hold = hold
         self._cleaner = Cleaner(settings)
 
     def add_to(self, router: APIRouter) -> dict[tuple[str, str], Endpoint]:
@@ -125,6 +130,8 @@ class Routes:
         except ClientGone:
             this.cancelled = True
             return
+        if self._hold.is_on:  # not later: a model's name means what is served then
+            await self._hold.passed()
         catalogue = self._catalogue(this)
         request = clean(raw, catalogue)
         if this.lease is not None:
