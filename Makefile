@@ -36,12 +36,9 @@ test-unit: bootstrap ## The unit tests: no vLLM, no whole processes, no contract
 test-e2e: bootstrap ## The tests with real vLLM and the real Llama
 	@$(BIN)/python -m pytest -m e2e
 
-bench: bootstrap ## The gateway beside nginx, LiteLLM and vllm-router (docs/benchmarks.md); WRITE=1 keeps the figures
+bench: bootstrap ## The gateway beside nginx, LiteLLM and vllm-router (docs/benchmarks.md); PART= one part, ENGINE=real, WRITE=1
 	@command -v wrk >/dev/null || { echo "error: wrk is missing. Run: sudo apt-get install -y wrk nginx-light" >&2; exit 1; }
-	@$(BIN)/python -m tests.bench $(if $(WRITE),--write)
-
-bench-exporter: bootstrap ## The GPU exporter over a replayed H100: wait, memory, a call that hangs (docs/exporter.md)
-	@$(BIN)/python -m tests.bench.exporter
+	@$(BIN)/python -m tests.bench $(if $(PART),--part $(PART)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(filter-out 0 no,$(WRITE)),--write)
 
 lint: bootstrap ## Style, types and the arrows between the packages
 	@$(BIN)/ruff check
