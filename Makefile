@@ -40,6 +40,9 @@ bench: bootstrap ## The gateway beside nginx, LiteLLM and vllm-router (docs/benc
 	@command -v wrk >/dev/null || { echo "error: wrk is missing. Run: sudo apt-get install -y wrk nginx-light" >&2; exit 1; }
 	@$(BIN)/python -m tests.bench $(if $(PART),--part $(PART)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(filter-out 0 no,$(WRITE)),--write)
 
+bench-exporter: bootstrap ## The GPU exporter over a replayed H100: wait, memory, a call that hangs (docs/exporter.md)
+	@$(BIN)/python -m tests.bench.exporter
+
 lint: bootstrap ## Style, types and the arrows between the packages
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
