@@ -463,6 +463,42 @@ class ConversionFailed(OperatorError):
     exit_code = 70  # EX_SOFTWARE
 
 
+class BuildEnvironmentMissing(OperatorError):
+    """A bundle is to be built where torch and what stands on it are not installed."""
+
+    key = "build_environment_missing"
+    message = "This Python is not the build environment."
+    remedy = "Run `make build-env`, then .venv-build/bin/appliance bundle build."
+    exit_code = 69  # EX_UNAVAILABLE
+
+
+class BuildStageFailed(OperatorError):
+    """A program of the build environment failed."""
+
+    key = "build_stage_failed"
+    message = "A stage of the build failed."
+    remedy = "Its log has the reason; the same command goes on from the stage that failed."
+    exit_code = 70  # EX_SOFTWARE
+
+
+class GateMissed(OperatorError):
+    """A model's scores are below what its recipe demands."""
+
+    key = "gate_missed"
+    message = "The model's scores are below its recipe's gate."
+    remedy = "Train it longer, or change the gate in the recipe; the evaluation page has the scores."
+    exit_code = 65  # EX_DATAERR
+
+
+class EvaluationFailed(OperatorError):
+    """The endpoint to be evaluated does not answer, or the academy's items cannot be read."""
+
+    key = "evaluation_failed"
+    message = "The evaluation could not be done."
+    remedy = "Check --base-url, --key and --model with one request of your own."
+    exit_code = 69  # EX_UNAVAILABLE
+
+
 class PythonTooOld(OperatorError):
     """The interpreter is older than the code needs."""
 

@@ -21,7 +21,7 @@ CONVERTER = (sys.executable, "-m", "appliance.bundles.dequantize")
 REQUIRED = ("chat_template.jinja", "config.json", "model.safetensors", "tokenizer.json")
 _INHERITED = ("HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
 #: Nothing is looked up in any model hub, no use is reported; a file that is missing is an error here.
-_OFFLINE = {
+OFFLINE = {
     "DO_NOT_TRACK": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
@@ -77,7 +77,7 @@ def _run(command: Sequence[str], tree: settings.Settings, log_path: Path, tick: 
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**settings.child_environment(tree, _INHERITED), **_OFFLINE},
+            env={**settings.child_environment(tree, _INHERITED), **OFFLINE},
             start_new_session=True,
             preexec_fn=tied_to_this_process(),  # noqa: PLW1509 - the child makes two system calls, no lock is taken
         )
