@@ -10,6 +10,7 @@ from appliance.cli import (
     bundle,
     demo,
     engine,
+    evaluate,
     exporter,
     gateway,
     keys,
@@ -38,6 +39,7 @@ app.command("gateway")(gateway.run)
 app.add_typer(keys.app, name="keys")
 app.command("engine")(engine.run)
 app.add_typer(bundle.app, name="bundle")
+app.command("evaluate")(evaluate.evaluate)
 app.command("exporter")(exporter.run)
 app.command("privacy-test")(privacy_test.run)
 app.command("report")(report.report)
