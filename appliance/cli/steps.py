@@ -33,6 +33,7 @@ class Step:
         self.outcome = ""
         self._console = console
         self._moving = moving
+        self._title = title
         self._started = self._said = time.monotonic()
         self._task = moving.add_task(title, total=None) if moving else None
 
@@ -45,6 +46,12 @@ class Step:
         if self._moving and self._task is not None:
             self._moving.update(self._task, completed=done, total=total)
         self._plain(f", {gigabytes(done)} of {gigabytes(total)}")
+
+    def progress(self, text: str) -> None:
+        """How far it is, in words."""
+        if self._moving and self._task is not None:
+            self._moving.update(self._task, description=f"{self._title}: {text}"[:100])
+        self._plain(f", {text}")
 
     def say(self, text: str) -> None:
         """A line that stays."""
