@@ -89,6 +89,30 @@ def test_a_card_that_is_no_longer_counted_is_lost_not_forgotten(rig):
     assert (found[UP], reason(found), why(found)) == (0, "lost", "no_gpu")
 
 
+def test_the_second_card_of_two_that_is_no_longer_counted_is_lost(rig):
+    made = rig(nvml.recorded(), nvml_cards.l4())
+    made.read()
+    made.driver.lose()
+    made.read()
+    made.driver.fail("*", 0)
+    del made.driver.cards[1]
+    made.clock.seconds += REOPEN_SECONDS
+    found = made.read()
+    assert (found[UP], found["appliance_gpu_up", "1"]) == (1, 0)
+    assert (reason(found), reason(found, "1")) == (None, "lost")
+
+
+def test_what_was_measured_before_nvml_was_opened_anew_is_not_shown(rig):
+    made = rig()
+    made.read()
+    made.survey.measure()
+    made.driver.lose()
+    made.read()
+    made.driver.fail("*", 0)
+    made.clock.seconds += REOPEN_SECONDS
+    assert not [name for name in made.read() if "throughput_bytes" in name[0]]
+
+
 def test_a_machine_without_a_driver_says_so_and_is_asked_again_now_and_then(rig):
     made = rig()
     made.driver.fail("nvmlInit", pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
