@@ -15,7 +15,7 @@ define pin
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap bench bench-exporter demo test test-unit test-e2e lint format docs lock clean
+.PHONY: help bootstrap build-env bench bench-exporter demo test test-unit test-e2e lint format docs lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -23,6 +23,10 @@ help: ## List the targets
 bootstrap: ## Set up .venv from the locks (every target below does it first)
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed. Run: sudo apt-get install -y python3 python3-venv" >&2; exit 1; }
 	@$(PYTHON) deploy/bootstrap.py
+
+build-env: ## Set up .venv-build, where bundles are built: torch, PEFT, TRL, llm-compressor
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed. Run: sudo apt-get install -y python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) deploy/bootstrap.py --build
 
 demo: bootstrap ## Start the appliance and ask it one question; ONCE=1 ends after the answer
 	@$(BIN)/appliance demo $(if $(filter-out 0 no,$(ONCE)),--once)
@@ -72,5 +76,5 @@ lock: bootstrap ## Pin every dependency by hash in deploy/locks; UPGRADE=1 takes
 	$(call pin,pip,-c $(LOCKS)/dev.txt $(LOCKS)/pip.in)
 
 clean: ## Remove what the other targets made: .venv, caches and the demo's state
-	@rm -rf .venv .state .cache build dist *.egg-info .*_cache .hypothesis
+	@rm -rf .venv .venv-build .state .cache build dist *.egg-info .*_cache .hypothesis
 	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

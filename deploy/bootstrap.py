@@ -1,9 +1,10 @@
 """Set this checkout up in ``.venv``: the engine for CPUs, the gateway and the tools that test them.
 
-Run by ``make`` as ``python3.11 deploy/bootstrap.py``; needs the standard
-library alone. Does nothing when the locks and ``pyproject.toml`` are the ones
+With ``--build`` it is ``.venv-build`` instead: what bundles are built with,
+whose pins clash with vLLM's. Run by ``make`` as ``python3.11
+deploy/bootstrap.py``; needs the standard library alone. Does nothing when the locks and ``pyproject.toml`` are the ones
 it last worked from, goes on where an interrupted run stopped, and lets one run
-work at a time. Everything pip says goes to ``.venv/bootstrap.log``.
+work at a time. Everything pip says goes to ``bootstrap.log`` in it.
 
 What is installed is what ``deploy/locks/*.txt`` name, with ``--no-deps`` and
 ``--require-hashes``: no resolver runs here. torch is the one choice left to the
@@ -38,6 +39,8 @@ GIBIBYTE = 1024**3
 NEEDED_BYTES = 6 * GIBIBYTE
 NEEDED_BYTES_CUDA = 12 * GIBIBYTE
 PACKAGE_LOCKS = ("engine-cpu.txt", "dev.txt")
+BUILD_LOCKS = ("build.txt",)
+VENV, BUILD_VENV = ".venv", ".venv-build"
 TORCH_SMALL, TORCH_PLAIN = "torch-cpu.txt", "torch-cuda.txt"
 # PyPI's builds of these do not fit torch's CPU build and break `import transformers`.
 FORBIDDEN = frozenset({"torchaudio", "torchcodec", "torchvision"})
@@ -115,27 +118,28 @@ class Progress:
 class Setup:
     """The steps, in the order in which :meth:`run` calls them."""
 
-    def __init__(self, root: Path, lock: int) -> None:
+    def __init__(self, root: Path, lock: int, *, building: bool = False) -> None:
         self.root = root
-        self.venv = root / ".venv"
+        self.venv = root / (BUILD_VENV if building else VENV)
+        self.locks = BUILD_LOCKS if building else PACKAGE_LOCKS
         self.python = self.venv / "bin" / "python"
         self.log = self.venv / "bootstrap.log"
         self._lock = lock
 
     def run(self) -> None:
-        """Bring ``.venv`` to what the locks say.
+        """Bring the environment to what the locks say.
 
         Raises:
             Stop: with what the reader can do.
         """
-        wanted = wanted_stamp(self.root)
+        wanted = wanted_stamp(self.root, self.locks)
         stamp = read_stamp(self.venv)
         if is_current(self.venv, stamp, wanted):
             return
         started = time.monotonic()
         require_python()
         if stamp.packages != wanted.packages:
-            print("Setting up .venv (some minutes the first time; later runs skip this).", flush=True)
+            print(f"Setting up {self.venv.name} (some minutes the first time; later runs skip this).", flush=True)
             require_disk(self.root, self.venv, NEEDED_BYTES)
             require_debian_parts()
             self._make_venv(stamp, wanted)
@@ -160,7 +164,7 @@ class Setup:
         command = [sys.executable, "-m", "venv", *(["--clear"] if another else []), str(self.venv)]
         self.venv.mkdir(exist_ok=True)
         if self._spawn(command, progress, 0) != 0:
-            raise Stop(f"The environment .venv could not be made; {self.log} has the reason.")
+            raise Stop(f"The environment {self.venv.name} could not be made; {self.log} has the reason.")
         progress.done(what)
 
     def _install_packages(self, names: list[str]) -> str:
@@ -178,7 +182,7 @@ class Setup:
         if torch == TORCH_PLAIN:
             self._pip("torch", [TORCH_PLAIN], done="the plain build (CUDA; it runs on the CPU)")
         # After torch: where a version is in both locks it is the same one.
-        self._pip("packages", list(PACKAGE_LOCKS), done=f"{len(names)} pinned")
+        self._pip("packages", list(self.locks), done=f"{len(names)} pinned")
         return torch
 
     def _install_project(self) -> None:
@@ -261,7 +265,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with alone() as lock:
-            Setup(ROOT, lock).run()
+            Setup(ROOT, lock, building="--build" in sys.argv[1:]).run()
     except Stop as stop:
         print(f"{clear_line()}error: {stop}", file=sys.stderr)
         return 1
@@ -324,18 +328,18 @@ def locked_names(folder: Path, locks: list[str]) -> list[str]:
     return sorted(found)
 
 
-def wanted_stamp(root: Path) -> Stamp:
+def wanted_stamp(root: Path, locks: tuple[str, ...] = PACKAGE_LOCKS) -> Stamp:
     """What this checkout asks for."""
     folder = root / "deploy" / "locks"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     digest = hashlib.sha256(version.encode())
-    for lock in ("pip.txt", TORCH_SMALL, TORCH_PLAIN, *PACKAGE_LOCKS):
+    for lock in ("pip.txt", TORCH_SMALL, TORCH_PLAIN, *locks):
         try:
             digest.update((folder / lock).read_bytes())
         except FileNotFoundError:
             raise Stop(f"deploy/locks/{lock} is missing. Get it back with git, or make it with `make lock`.") from None
     project = hashlib.sha256((root / "pyproject.toml").read_bytes()).hexdigest()
-    names = locked_names(folder, list(PACKAGE_LOCKS))
+    names = locked_names(folder, list(locks))
     return Stamp(str(root), version, digest.hexdigest(), project, names=names)
 
 
