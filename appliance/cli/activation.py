@@ -13,7 +13,8 @@ from appliance.cli import checkers
 from appliance.cli.engine_control import EngineControl, failure
 from appliance.cli.steps import Step, Steps
 from appliance.core.manifest import Manifest
-from appliance.errors import GoldenFailed, ModelChangeFailed, ModelUnusable
+from appliance.engine import hardware
+from appliance.errors import GoldenFailed, HardwareMissing, ModelChangeFailed, ModelUnusable, NotEnoughMemory
 from appliance.settings import Settings
 
 _STEPS = 4
@@ -63,11 +64,29 @@ def activate(tree: Settings, bundle: Verified) -> Activated:
     try:
         control = EngineControl(tree.control_path)
     except ConnectionError:
+        _require_memory(tree, bundle.manifest)
         installed.activate(tree, bundle.directory)
         return Activated(bundle.manifest, was_running=False, questions=0, seconds=time.monotonic() - began)
     with control:
         questions = _change(control, tree, bundle)
     return Activated(bundle.manifest, was_running=True, questions=questions, seconds=time.monotonic() - began)
+
+
+def _require_memory(tree: Settings, stated: Manifest) -> None:
+    """Refuse a bundle that says it needs more than this machine has; a running engine judges more closely.
+
+    Raises:
+        NotEnoughMemory: it does.
+    """
+    try:
+        device = hardware.detect(tree.engine.device)
+    except HardwareMissing:
+        return  # a box that is being set up, before its driver is
+    needed = stated.min_host_bytes if device.kind == "cpu" else stated.min_gpu_bytes
+    if needed > device.memory_bytes:
+        raise NotEnoughMemory(
+            f"The model {stated.name} needs {needed // 2**20} MiB of memory, {device.memory_bytes // 2**20} MiB are there."
+        )
 
 
 def _change(control: EngineControl, tree: Settings, bundle: Verified) -> int:

@@ -13,7 +13,15 @@ from appliance.cli.main import app
 from appliance.engine import hardware, vllm_build
 from appliance.engine.hardware import Hardware
 from appliance.engine.vllm_build import VllmBuild
-from appliance.errors import AlreadyRunning, DigestMismatch, EngineMissing, ModelUnusable, NotEnoughMemory
+from appliance.errors import (
+    AlreadyRunning,
+    BundleUntrusted,
+    DigestMismatch,
+    EngineMissing,
+    ModelUnusable,
+    NotEnoughMemory,
+)
+from tests.bundles import signed
 from tests.engine import bundle
 
 
@@ -62,6 +70,19 @@ def test_fault_of_the_machine_is_an_error_with_a_remedy_before_the_start(state_d
     assert isinstance(result.exception, error)
     assert result.exception.remedy
     assert not (state_dir / "run").exists()
+
+
+def test_signed_bundle_changes_its_profile_and_is_verified(state_dir, tmp_path):
+    key = signed.make_key(tmp_path)
+    signed.make(state_dir / "active", key)
+    assert isinstance(run(state_dir).exception, BundleUntrusted)
+    key.write(state_dir / "trust")
+    shown = run(state_dir, "--print-command").stdout
+    assert "--max-num-seqs 4" in shown
+    bundle.make(tmp_path / "unsigned").rename(state_dir / "other")
+    (state_dir / "active").rename(state_dir / "gone")
+    (state_dir / "active").symlink_to("other")
+    assert isinstance(run(state_dir).exception, BundleUntrusted)
 
 
 def test_second_engine_in_the_same_directory_is_refused(state_dir):

@@ -30,3 +30,9 @@ def test_page_without_counters_is_all_zeros() -> None:
 def test_nonsense_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="float"):
         progress.read("vllm:prompt_tokens_total{} many")
+
+
+def test_unfinished_requests_are_those_that_run_and_those_that_wait() -> None:
+    page = 'vllm:num_requests_running{engine="0"} 3.0\nvllm:num_requests_waiting{engine="0"} 2.0\n' + PAGE
+    assert progress.unfinished(page) == 5.0
+    assert progress.unfinished("") == 0.0

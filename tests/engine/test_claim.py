@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import time
 
 import pytest
 
@@ -109,3 +110,15 @@ def test_number_of_sequences_is_noted_for_the_gateway_and_replaced_by_the_next(s
         claim.note_sequences(settings.sequences_path, 256)
     assert settings.sequences_path.read_text() == "256\n"
     assert settings.sequences_path.stat().st_mode & 0o777 == 0o640
+
+
+def test_note_to_hold_requests_ends_by_itself_and_can_be_taken_back(state_dir):
+    settings = Settings(state_dir=state_dir)
+    with Claim(settings.socket_path) as claim:
+        began = time.monotonic()
+        claim.hold_requests(settings.switching_path, 60.0)
+        until = float(settings.switching_path.read_text())
+        assert began + 59 < until < time.monotonic() + 61
+        claim.let_requests_pass(settings.switching_path)
+        claim.let_requests_pass(settings.switching_path)
+    assert not settings.switching_path.exists()

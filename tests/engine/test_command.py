@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,18 @@ def test_too_little_memory_is_refused_before_the_start(profile, device, fits):
         return
     with pytest.raises(NotEnoughMemory, match="MiB"):
         command.require_memory(MODEL, profile, settings, device)
+
+
+@pytest.mark.parametrize(
+    ("profile", "device", "least"),
+    [
+        (profiles.CPU, Hardware("cpu", "CPU", 16 * profiles.GIB), {"min_host_bytes": 16 * profiles.GIB + 1}),
+        (GPU, Hardware("cuda", "L4", 24 * profiles.GIB, (8, 9)), {"min_gpu_bytes": 24 * profiles.GIB + 1}),
+    ],
+)
+def test_memory_that_the_model_says_it_needs_counts(profile, device, least):
+    settings = Settings(state_dir=Path("/srv/appliance"))
+    other = {"min_gpu_bytes": 2**50} if profile.kind == "cpu" else {"min_host_bytes": 2**50}
+    assert command.require_memory(replace(MODEL, **other), profile, settings, device) is None
+    with pytest.raises(NotEnoughMemory):
+        command.require_memory(replace(MODEL, **least), profile, settings, device)

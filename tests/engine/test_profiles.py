@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from appliance.core.engine_arguments import EngineArguments
 from appliance.engine import profiles
 from appliance.engine.hardware import MIB, Hardware
 from appliance.engine.profiles import Choice
@@ -88,3 +89,16 @@ def test_unknown_profile_names_those_there_are():
     with pytest.raises(SettingsInvalid) as caught:
         profiles.choose(CPU, "gpu-1tb")
     assert "gpu-80gb" in caught.value.remedy
+
+
+def test_model_changes_values_of_its_profile_and_nothing_of_another_device():
+    changed = profiles.adapt(profiles.CPU, EngineArguments(max_num_seqs=4, gpu_memory_utilization=0.5))
+    assert changed.max_num_seqs.value == 4
+    assert "bundle" in changed.max_num_seqs.reason
+    assert changed.gpu_memory_utilization is None
+    assert changed.max_model_len_tokens == profiles.CPU.max_model_len_tokens
+    on_gpu = profiles.adapt(profiles.GPU_24GB, EngineArguments(kv_cache_bytes=2**30, gpu_memory_utilization=0.5))
+    assert on_gpu.kv_cache_bytes is None
+    assert on_gpu.gpu_memory_utilization is not None
+    assert on_gpu.gpu_memory_utilization.value == 0.5
+    assert profiles.adapt(profiles.CPU, None) == profiles.CPU

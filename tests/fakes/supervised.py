@@ -14,26 +14,29 @@ from pathlib import Path
 from appliance import logs, settings
 from appliance.core.backoff import Backoff
 from appliance.core.liveness import Limits
-from appliance.engine import watch
+from appliance.engine import drain, watch
 from appliance.engine.claim import Claim
 from appliance.engine.command import LaunchLine
+from appliance.engine.control import Control, Terms
 from appliance.engine.notify import Notifier
 from appliance.engine.supervisor import Plan, Supervisor
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, ModelUnusable
 
 # The production code with a clock that runs faster.
 PROBE_SECONDS = 1.0
 watch.RETRY_SECONDS = 0.05
 watch.SAMPLE_SECONDS = 0.2
 watch.TICK_SECONDS = 0.05
+drain.SETTLE_SECONDS = 0.1
+drain.POLL_SECONDS = 0.02
 
 FAKE = Path(__file__).with_name("vllm_process.py")
 
 
-def plan(state: Path, options: dict) -> Plan:
+def plan(state: Path, options: dict, control: Path | None = None) -> Plan:
     sock = state / "run" / "engine.sock"
     return Plan(
-        line=LaunchLine((sys.executable, str(FAKE), str(sock), str(state)), {"PATH": os.environ["PATH"]}),
+        line=LaunchLine((sys.executable, str(FAKE), str(sock), str(control or state)), {"PATH": os.environ["PATH"]}),
         model="fake",
         socket_path=sock,
         home_dir=state / "engine",
@@ -45,12 +48,32 @@ def plan(state: Path, options: dict) -> Plan:
         restart=options.get("restart", True),
         start_attempts=options.get("start_attempts", 0),
         watchdog_seconds=settings.watchdog_seconds(),
+        drain_seconds=options.get("drain", 10.0),
     )
+
+
+def terms(state: Path, options: dict) -> Terms:
+    """Changes to a directory run the fake with ``state/fake/<its name>`` as its control directory."""
+    tree = settings.load(state_dir=state)
+
+    def planned(directory: Path) -> Plan:
+        if directory.resolve().parent != tree.bundles_dir:
+            raise ModelUnusable("That is no installed bundle.")
+        return plan(state, options, state / "fake" / directory.name)
+
+    return Terms(tree.control_path, tree.switching_path, 60.0, (state / "active").resolve, planned)
 
 
 async def serve(state: Path, options: dict) -> None:
     with Claim(state / "run" / "engine.sock", wait_seconds=1.0) as claim:
-        await Supervisor(plan(state, options), claim, Notifier(settings.notify_socket())).run()
+        first = state / "fake" / (state / "active").resolve().name
+        started = plan(state, options, first if first.is_dir() else None)
+        supervisor = Supervisor(started, claim, Notifier(settings.notify_socket()))
+        control = asyncio.create_task(Control(terms(state, options), supervisor, claim).run())
+        try:
+            await supervisor.run()
+        finally:
+            control.cancel()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@
 * ``busy``: generations wait, the counters in the metrics move.
 * ``silent-start``: the socket is bound but nobody listens, as while a model loads.
 * ``exit-N``: the process exits with N at the next generation; ``exit-at-start``: at once, with 1.
+* ``answer``: its content is the answer of every chat. Every answer's ``model`` is the name of CONTROL_DIR.
+* ``unfinished-N``: the metrics say that N requests run.
 * ``stubborn``: SIGTERM and SIGINT are ignored.
 
 Every process writes a line ``kind pid`` to CONTROL_DIR/pids; received signals go to CONTROL_DIR/signals.
@@ -50,14 +52,22 @@ class Handler(BaseHTTPRequestHandler):
         while fault("hang") or fault("core-hang") or fault("busy"):
             time.sleep(0.05)
         Handler.tokens += body["max_tokens"]
-        self._answer(json.dumps({"choices": [{"text": "1"}], "usage": {"completion_tokens": 1}}).encode())
+        answer = (CONTROL / "answer").read_text() if fault("answer") else "1"
+        choice = {"text": "1", "message": {"role": "assistant", "content": answer}}
+        self._answer(
+            json.dumps({"model": CONTROL.name, "choices": [choice], "usage": {"completion_tokens": 1}}).encode()
+        )
 
     def do_GET(self) -> None:
         while fault("hang"):
             time.sleep(0.05)
         if fault("busy"):
             Handler.tokens += 1
-        self._answer(f'vllm:generation_tokens_total{{model_name="fake"}} {Handler.tokens}.0\n'.encode())
+        running = sum(int(path.name.removeprefix("unfinished-")) for path in CONTROL.glob("unfinished-*"))
+        self._answer(
+            f'vllm:generation_tokens_total{{model_name="fake"}} {Handler.tokens}.0\n'
+            f'vllm:num_requests_running{{model_name="fake"}} {running}.0\n'.encode()
+        )
 
     def _answer(self, body: bytes) -> None:
         self.send_response(200)
