@@ -38,21 +38,24 @@ def scrape(made: Rig, *, dcgm_names: bool = False) -> str:
     return render([*samples, *dcgm.renamed(samples, "box")] if dcgm_names else samples).decode()
 
 
-def check(name: str, text: str) -> None:
-    golden = GOLDENS / f"{name}.prom"
+def golden(name: str, text: str) -> str:
+    """What is kept under this name; ``text`` is kept if that is asked for."""
+    file = GOLDENS / f"{name}.prom"
     if os.environ.get("UPDATE_GOLDENS"):
-        golden.parent.mkdir(parents=True, exist_ok=True)
-        golden.write_text(text, encoding="utf-8")
-    assert text == golden.read_text(encoding="utf-8")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return file.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("card", CARDS)
 def test_scrape_is_what_it_was(rig: MakeRig, card: str) -> None:
-    check(card, scrape(rig(CARDS[card]())))
+    text = scrape(rig(CARDS[card]()))
+    assert text == golden(card, text)
 
 
 def test_scrape_with_dcgm_names_is_what_it_was(rig: MakeRig) -> None:
-    check("h100_dcgm_names", scrape(rig(), dcgm_names=True))
+    text = scrape(rig(), dcgm_names=True)
+    assert text == golden("h100_dcgm_names", text)
 
 
 @pytest.mark.parametrize("card", CARDS)
