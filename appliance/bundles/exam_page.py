@@ -5,13 +5,16 @@ Everything is in the file: no script, no font, no address. Plots are SVG.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from html import escape
+from pathlib import Path
 
-from appliance.bundles.exam import Marked, Result
+from appliance.bundles.exam import Marked, Result, view
 from appliance.tutor.scores import NO_DIAGNOSIS, Group, Share
 from appliance.tutor.taxonomy import BY_KEY
 
+PAGE_NAME, SCORES_NAME = "evaluation.html", "scores.json"
 _SCORES = {
     "diagnosis": "오답 원인 진단 · right diagnosis",
     "correct_answer": "정답 제시 · corrected answer right",
@@ -73,6 +76,14 @@ def render(results: Sequence[Result], what: str) -> str:
         "</html>\n",
     ]
     return "\n".join(parts)
+
+
+def write(results: Sequence[Result], out: Path, what: str) -> None:
+    """Write scores and page of one or more models into a directory."""
+    out.mkdir(parents=True, exist_ok=True)
+    stated = {"what": what, "models": [view(result) for result in results]}
+    (out / SCORES_NAME).write_text(json.dumps(stated, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    (out / PAGE_NAME).write_text(render(results, what), encoding="utf-8")
 
 
 def _shares(group: Group) -> list[tuple[str, Share]]:

@@ -12,8 +12,9 @@ the build environment alone, on the CPU or on one GPU, whichever torch finds.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,34 @@ from appliance.bundles import shared_prefix
 from appliance.bundles.lesson import Lesson
 from appliance.bundles.loss_curve import draw
 from appliance.bundles.sheets import Group
+from appliance.bundles.stage import Done, digest_of, once
+from appliance.bundles.workshop import Workshop
 from appliance.core.tuning import Tuning, parse
+from appliance.tutor.corpus import samples
 
 #: Weights of the adapter are kept in bfloat16: half the size, and what the base is in.
 ADAPTER_FOLDER = "adapter"
 CHECKPOINT_FOLDER = "checkpoints"
+_CORPUS_LOOK = 500
+
+
+def stage(shop: Workshop, base: Done, tuning: Tuning) -> Done:
+    """Fine-tune, once; an interrupted one goes on."""
+    stated = asdict(tuning)
+
+    def make(directory: Path) -> None:
+        job = {"base": str(base.directory), "target": str(directory), "tuning": stated}
+        shop.program("finetune", job, "finetune")
+        shutil.rmtree(directory / CHECKPOINT_FOLDER)
+
+    inputs = {"base": base.receipt.digest, "tuning": digest_of(stated), "corpus": corpus_digest(tuning.seed)}
+    return once("finetune", shop.out / "finetuned", inputs, make)
+
+
+def corpus_digest(seed: int) -> str:
+    """SHA-256 of the first samples of the corpus: changes when its generator does."""
+    drawn = samples(seed, "train", _CORPUS_LOOK)
+    return digest_of([[message.content for message in one.messages] + [one.answer] for one in drawn])
 
 
 @dataclass(frozen=True)

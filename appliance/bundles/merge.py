@@ -12,8 +12,23 @@ import shutil
 import sys
 from pathlib import Path
 
+from appliance.bundles.stage import Done, digest_of_directory, once
+from appliance.bundles.workshop import Workshop
+
 #: What a model directory needs besides weights and configuration; taken over from the base byte by byte.
 CARRIED = ("chat_template.jinja", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "LICENSE")
+
+
+def stage(shop: Workshop, base: Done, adapter: Path) -> Done:
+    """Merge, once."""
+    target = shop.out / "merged"
+    inputs = {"base": base.receipt.digest, "adapter": digest_of_directory(adapter)}
+
+    def make(directory: Path) -> None:
+        job = {"base": str(base.directory), "adapter": str(adapter), "target": str(directory)}
+        shop.program("merge", job, "merge")
+
+    return once("merge", target, inputs, make)
 
 
 def merge(base: Path, adapter: Path, target: Path) -> None:

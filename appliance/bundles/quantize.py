@@ -18,10 +18,30 @@ from pathlib import Path
 from typing import Any
 
 from appliance.bundles.merge import carry
+from appliance.bundles.stage import Done, digest_of, once
+from appliance.bundles.workshop import Workshop
+from appliance.core.building import Quantization
 from appliance.tutor.corpus import Sample, samples
 
 _LONGEST_TOKENS = 512
 _CONFIG = "config.json"
+
+
+def stage(shop: Workshop, model: Done, quantization: Quantization, seed: int) -> Done:
+    """Quantize, once."""
+    job = {
+        "scheme": quantization.scheme,
+        "ignore": list(quantization.ignore),
+        "calibration_rows": quantization.calibration_rows,
+        "seed": seed,
+    }
+
+    def make(directory: Path) -> None:
+        places = {"model": str(model.directory), "target": str(directory)}
+        shop.program("quantize", {**job, **places}, "quantize")
+
+    inputs = {"model": model.receipt.digest, "job": digest_of(job)}
+    return once("quantize", shop.out / f"quantized-{quantization.name}", inputs, make)
 
 
 def quantize(job: dict[str, Any]) -> None:

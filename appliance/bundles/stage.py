@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,9 +59,11 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-def digest_of_directory(directory: Path) -> str:
-    """One digest of all files below a directory and their names."""
-    return digest_of(_outputs(directory))
+def digest_of_directory(directory: Path, names: Iterable[str] | None = None) -> str:
+    """One digest of the files of a directory and their names; of all below it, or of those named."""
+    if names is None:
+        return digest_of(_outputs(directory))
+    return digest_of({name: digests.of_file(directory / name) for name in names})
 
 
 def once(name: str, target: Path, inputs: Mapping[str, str], make: Callable[[Path], None]) -> Done:

@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,25 @@ def require() -> None:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise BuildEnvironmentMissing(f"This Python has no {', '.join(missing)}: it is not the build environment.")
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where a build runs.
+
+    Args:
+        out: directory of everything it makes.
+        tree: the settings; says where the cache is.
+        follow: told the last line of the program at work.
+    """
+
+    out: Path
+    tree: Settings
+    follow: Follow = lambda _line: None
+
+    def program(self, module: str, job: Mapping[str, Any], name: str) -> None:
+        """Run a program of this package; its log is named after the stage. Raises as :func:`run`."""
+        run(f"appliance.bundles.{module}", job, self.out / "log" / f"{name}.log", self.tree, self.follow)
 
 
 def run(module: str, job: Mapping[str, Any], log: Path, tree: Settings, follow: Follow = lambda _line: None) -> None:

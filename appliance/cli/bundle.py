@@ -19,7 +19,7 @@ from appliance.bundles.installed import Installed
 from appliance.bundles.source import DirectorySource
 from appliance.bundles.trust import Trust
 from appliance.bundles.verify import Signed, Verified
-from appliance.cli import activation, checkers, state
+from appliance.cli import activation, bundle_build, checkers, state
 from appliance.cli.activation import Activated
 from appliance.cli.state import StateDir
 from appliance.cli.steps import Steps
@@ -31,6 +31,7 @@ from appliance.errors import BundleNotFound, BundleOlder, ModelUnusable
 from appliance.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Model bundles: verify, install, list, activate; and pack and sign.")
+app.command("build")(bundle_build.build)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 BundlePath = Annotated[

@@ -11,9 +11,8 @@ import typer
 from appliance.bundles import exam, exam_page
 from appliance.bundles.endpoint import Endpoint
 from appliance.bundles.exam import Result
+from appliance.bundles.exam_page import PAGE_NAME
 from appliance.cli.steps import Steps
-
-PAGE_NAME, SCORES_NAME = "evaluation.html", "scores.json"
 
 
 def evaluate(
@@ -47,16 +46,8 @@ def evaluate(
         result = exam.mark(served, asked, replies)
         schema = "with" if with_schema else "without"
         source = f"{items.name}" if items else f"held-out corpus, seed {seed}"
-        write([result], out, f"{len(asked)} questions ({source}), {schema} response_format, greedy decoding.")
+        exam_page.write([result], out, f"{len(asked)} questions ({source}), {schema} response_format, greedy decoding.")
     _tell(result, out, as_json=as_json)
-
-
-def write(results: list[Result], out: Path, what: str) -> None:
-    """Write scores and page of one or more models into a directory."""
-    out.mkdir(parents=True, exist_ok=True)
-    stated = {"what": what, "models": [exam.view(result) for result in results]}
-    (out / SCORES_NAME).write_text(json.dumps(stated, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    (out / PAGE_NAME).write_text(exam_page.render(results, what), encoding="utf-8")
 
 
 def _tell(result: Result, out: Path, *, as_json: bool) -> None:
