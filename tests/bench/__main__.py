@@ -130,7 +130,7 @@ def main() -> int:
     """Measure and print; the exit status says whether it ran, not whether the bars are met."""
     asked = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    if CORES < 2:
+    if len(CORES) < 2:
         print("warning: one core only: contender, engine and load share it, and the figures say little", flush=True)
     os.sched_setaffinity(0, {LOAD_CORE})
     began = time.monotonic()

@@ -39,15 +39,18 @@ def measure(engine: Target, target: Target, model: str, *, rate: int = RATE, sec
     """
     try:
         return uvloop.run(_measure((engine, target), model, rate, seconds))
-    except* ConnectionError as err:
-        raise Failed(f"{target.name}: {err.exceptions[0]}") from None
+    except* OSError as err:
+        raise Failed(f"{target.name}: {first(err)}") from None
 
 
 async def _measure(pair: tuple[Target, Target], model: str, rate: int, seconds: int) -> Added:
     payload = chat.body(model, max_tokens=2)  # 50 ms of the paced model
-    direct, through = await asyncio.gather(
-        _ask_at_rate(pair[0], payload, rate, seconds, 0.0), _ask_at_rate(pair[1], payload, rate, seconds, 0.5 / rate)
-    )
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(_ask_at_rate(target, payload, rate, seconds, half / 2 / rate))
+            for half, target in enumerate(pair)
+        ]
+    direct, through = (task.result() for task in tasks)
     return Added(
         percentile(through, 0.5) - percentile(direct, 0.5),
         percentile(through, 0.99) - percentile(direct, 0.99),
@@ -60,27 +63,39 @@ async def _ask_at_rate(target: Target, payload: bytes, rate: int, seconds: int, 
     """Milliseconds of every answer. Whether the one before is back does not matter: there are more connections."""
     request = chat.wire(target, payload)
     idle: list[client.Connection] = []
+    opened: list[client.Connection] = []
     milliseconds: list[float] = []
 
     async def ask() -> None:
-        connection = idle.pop() if idle else await client.connect(target.port)
+        if not idle:
+            opened.append(await client.connect(target.port))
+            idle.append(opened[-1])
+        connection = idle.pop()
         begun = time.perf_counter()
         await connection.ask(request)
         milliseconds.append((time.perf_counter() - begun) * 1000)
         idle.append(connection)
 
-    for _ in range(3):
-        await ask()
-    milliseconds.clear()
-    loop = asyncio.get_running_loop()
-    start = loop.time() + offset_seconds
-    async with asyncio.TaskGroup() as group:
-        for index in range(rate * seconds):
-            await asyncio.sleep(max(0.0, start + index / rate - loop.time()))
-            group.create_task(ask())
-    for connection in idle:
-        connection.transport.close()
+    try:
+        for _ in range(3):
+            await ask()
+        milliseconds.clear()
+        loop = asyncio.get_running_loop()
+        start = loop.time() + offset_seconds
+        async with asyncio.TaskGroup() as group:
+            for index in range(rate * seconds):
+                await asyncio.sleep(max(0.0, start + index / rate - loop.time()))
+                group.create_task(ask())
+    finally:
+        for connection in opened:
+            connection.transport.close()
     return milliseconds
+
+
+def first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first failure of a group, however deep."""
+    found = group.exceptions[0]
+    return first(found) if isinstance(found, BaseExceptionGroup) else found
 
 
 def percentile(values: list[float], share: float) -> float:

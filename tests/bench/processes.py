@@ -18,9 +18,9 @@ from appliance.lifeline import tied_to_this_process
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "bench"
-CORES = len(os.sched_getaffinity(0))
+CORES = sorted(os.sched_getaffinity(0))
 #: A contender has the first core to itself, engine and load share the second.
-CONTENDER_CORE, LOAD_CORE = 0, min(1, CORES - 1)
+CONTENDER_CORE, LOAD_CORE = CORES[0], CORES[min(1, len(CORES) - 1)]
 _TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 
 

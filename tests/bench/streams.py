@@ -11,7 +11,7 @@ import uvloop
 
 from tests.bench import chat, client
 from tests.bench.engine import PACED_MODEL, TOKENS_A_SECOND
-from tests.bench.latency import percentile
+from tests.bench.latency import first, percentile
 from tests.bench.processes import Failed, Target
 
 STREAMS, TOKENS = 256, 200
@@ -51,8 +51,8 @@ def measure(target: Target, *, spread_seconds: float = SPREAD_SECONDS) -> Stream
     """
     try:
         return uvloop.run(_measure(target, spread_seconds))
-    except* ConnectionError as err:
-        raise Failed(f"{target.name}: {err.exceptions[0]}") from None
+    except* OSError as err:
+        raise Failed(f"{target.name}: {first(err)}") from None
 
 
 async def _measure(target: Target, spread_seconds: float) -> Streams:
