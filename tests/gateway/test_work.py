@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.process
 ROOT = Path(__file__).resolve().parents[2]
 #: Calls on the event loop's thread: of a request, and of a token of a stream.
 CALLS_A_REQUEST = 485
