@@ -418,6 +418,15 @@ class BundleExists(OperatorError):
     exit_code = 65
 
 
+class BundleInUse(OperatorError):
+    """A bundle that is in use, or the way back from it, was to be removed."""
+
+    key = "bundle_in_use"
+    message = "The bundle is in use."
+    remedy = "Activate another one first."
+    exit_code = 69
+
+
 class BundleNotFound(OperatorError):
     """No such bundle is installed, or nothing to go back to."""
 

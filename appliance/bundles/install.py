@@ -14,7 +14,7 @@ from pathlib import Path
 from appliance.bundles import digests, durable, installed, verify
 from appliance.bundles.digests import CHUNK_BYTES, Report, silent
 from appliance.bundles.installed import INCOMING_PREFIX
-from appliance.bundles.source import Source
+from appliance.bundles.source import PackedSource, Source
 from appliance.bundles.trust import Trust
 from appliance.bundles.verify import Signed, Verified
 from appliance.core import bundle_version
@@ -68,6 +68,10 @@ class Judge:
     def verify(self, directory: Path, report: Report = silent) -> Verified:
         """As :func:`verify.directory`."""
         return verify.directory(directory, self.trust, self.now, checks=self.checks, report=report)
+
+    def verify_packed(self, source: PackedSource, report: Report = silent) -> Signed:
+        """As :func:`verify.files`."""
+        return verify.files(source, self.trust, self.now, checks=self.checks, report=report)
 
 
 def run(source: Source, tree: Settings, judge: Judge, report: Report = silent) -> Outcome:
@@ -129,19 +133,6 @@ def require_not_older(stated: Manifest, active: Path) -> None:
     """
     if (active / SIGNATURE_NAME).is_file():
         _require_not_older(stated, digests.read_manifest(active))
-
-
-def trial(source: Source, tree: Settings, judge: Judge, report: Report = silent) -> Verified:
-    """Copy a bundle as :func:`run` does and verify it, and keep nothing of it; raises as :func:`run`."""
-    signature, stated = source.document(SIGNATURE_NAME), source.document(FILE_NAME)
-    signed = verify.read_signed(signature, stated, judge.trust, judge.now)
-    _no_more_than_signed(source, signed)
-    target = tree.bundles_dir / signed.manifest.directory_name
-    copy = _Copy(source, signed, {SIGNATURE_NAME: signature, FILE_NAME: stated}, target, report)
-    try:
-        return copy.verified(judge)
-    finally:
-        shutil.rmtree(copy.incoming, ignore_errors=True)
 
 
 def _require_not_older(stated: Manifest, there: Manifest) -> None:

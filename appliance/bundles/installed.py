@@ -8,6 +8,7 @@ power fails, ``active`` names a whole bundle.
 from __future__ import annotations
 
 import fcntl
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from appliance.bundles import digests, durable
 from appliance.core.manifest import SIGNATURE_NAME, Manifest
-from appliance.errors import AlreadyRunning, BundleNotFound, ModelUnusable, StateUnusable
+from appliance.errors import AlreadyRunning, BundleInUse, BundleNotFound, ModelUnusable, StateUnusable
 from appliance.settings import Settings
 
 #: Of a directory that is being filled; the rest of its name is that of the bundle.
@@ -97,6 +98,21 @@ def activate(tree: Settings, directory: Path) -> None:
     if before is not None:
         durable.link(state / "previous", before)
     durable.link(state / "active", directory)
+
+
+def remove(bundle: Installed) -> None:
+    """Remove a bundle from the box. It loses its name first, so that none is ever there in part.
+
+    Raises:
+        BundleInUse: it is in use, or the way back.
+    """
+    if bundle.is_active or bundle.is_previous:
+        raise BundleInUse(f"{bundle.directory.name} is {'in use' if bundle.is_active else 'the way back'}.")
+    leaving = bundle.directory.with_name(INCOMING_PREFIX + bundle.directory.name)
+    shutil.rmtree(leaving, ignore_errors=True)
+    bundle.directory.rename(leaving)
+    durable.sync_directory(leaving.parent)
+    shutil.rmtree(leaving)
 
 
 @contextmanager

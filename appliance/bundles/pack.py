@@ -87,19 +87,20 @@ def archive(directory: Path, target: Path, report: Report = silent) -> Path:
     ):
         for name in names:
             with (directory / name).open("rb") as content:
-                member = _member(name, os.fstat(content.fileno()).st_size)
-                tar.addfile(member, _Counted(content, done, total, report))
-                done += member.size
+                entry = member(name, os.fstat(content.fileno()).st_size)
+                tar.addfile(entry, _Counted(content, done, total, report))
+                done += entry.size
     fresh.replace(target)
     durable.sync_directory(target.parent)
     return target
 
 
-def _member(name: str, size_bytes: int) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.size = size_bytes
-    member.mode = _FILE_MODE
-    return member  # time, owner and group stay at 0 and empty
+def member(name: str, size_bytes: int) -> tarfile.TarInfo:
+    """How a file is entered in a packed bundle: with nothing but its name and length."""
+    entry = tarfile.TarInfo(name)
+    entry.size = size_bytes
+    entry.mode = _FILE_MODE
+    return entry  # time, owner and group stay at 0 and empty
 
 
 class _Counted:

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from appliance.bundles import pack
 from appliance.bundles.pack import SUFFIX
 from appliance.bundles.verify import MAX_DOCUMENT_BYTES, MAX_FILES
 from appliance.core import manifest
@@ -143,14 +144,31 @@ class PackedSource(Source):
             with tarfile.open(path, mode="r:") as tar:
                 for member in tar:
                     self._add(member)
-        except (tarfile.TarError, OSError, EOFError):
-            raise ModelUnusable(f"{path} is no packed bundle, or is cut off.") from None
+            canonical = self._is_canonical()
+        except (tarfile.TarError, OSError, EOFError, ValueError):
+            canonical = False
+        if not canonical:
+            raise ModelUnusable(f"{path} is no packed bundle, or was changed or cut off.", remedy="Copy it again.")
 
     def _add(self, member: tarfile.TarInfo) -> None:
         plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse()
         if not plain or member.name in self._places or len(self._places) >= MAX_FILES:
             raise ModelUnusable(f"The packed bundle holds {member.name!r}, which is no plain file or is there twice.")
         self._places[member.name] = (member.offset_data, member.size)
+
+    def _is_canonical(self) -> bool:
+        """Whether all that is not content is as :func:`pack.archive` writes it: headers, padding, the end."""
+        with self._path.open("rb") as file:
+            for name, (start, size_bytes) in self._places.items():
+                header = pack.member(name, size_bytes).tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
+                if file.tell() + len(header) != start or file.read(len(header)) != header:
+                    return False
+                file.seek(start + size_bytes)
+                if any(file.read(-size_bytes % tarfile.BLOCKSIZE)):
+                    return False
+            end = file.tell() + 2 * tarfile.BLOCKSIZE
+            rest = file.read(2 * tarfile.RECORDSIZE + 1)
+            return not any(rest) and file.tell() == end + -end % tarfile.RECORDSIZE
 
     def open(self, name: str) -> BinaryIO:
         """As :meth:`Source.open`."""
@@ -166,3 +184,7 @@ class PackedSource(Source):
     def names(self) -> set[str]:
         """As :meth:`Source.names`."""
         return set(self._places)
+
+    def sizes(self) -> dict[str, int]:
+        """As :meth:`verify.Files.sizes`."""
+        return {name: size_bytes for name, (_, size_bytes) in self._places.items()}

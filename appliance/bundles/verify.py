@@ -12,10 +12,10 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from appliance.bundles.digests import CHUNK_BYTES, Report, silent
 from appliance.bundles.trust import Trust
@@ -27,6 +27,16 @@ from appliance.errors import BundleNotFound, BundleUntrusted, ModelUnusable
 MAX_FILES = 4096
 #: Of the manifest and of the signature: some 200 bytes a file.
 MAX_DOCUMENT_BYTES = 4 * 2**20
+
+
+class Files(Protocol):
+    """The files of a bundle, wherever they are."""
+
+    def sizes(self) -> dict[str, int]:
+        """Length of every file by POSIX path; raises ModelUnusable where something is no plain file."""
+
+    def open(self, name: str) -> BinaryIO:
+        """One of them, to be read."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +88,31 @@ def directory(
     """
     if not bundle.is_dir():
         raise BundleNotFound(f"There is no bundle directory {bundle}.", remedy="Check the path.")
-    sizes = dict(_files(bundle))
+    signed = files(_Directory(bundle), trust, now, checks=checks, report=report)
+    return Verified(bundle, signed.manifest, signed.key)
+
+
+def files(
+    bundle: Files,
+    trust: Trust,
+    now: float | None,
+    *,
+    checks: frozenset[str] = frozenset(golden.CHECKERS),
+    report: Report = silent,
+) -> Signed:
+    """Check a bundle wherever its files are; arguments and errors as those of :func:`directory`."""
+    sizes = bundle.sizes()
     refused = manifest.problems(sorted(set(sizes) - {manifest.FILE_NAME, manifest.SIGNATURE_NAME}))
     if refused:
         raise ModelUnusable(f"The bundle holds a refused file: {refused[0]}.", remedy=_DO_NOT_USE)
-    signed = read_signed(_document(bundle, manifest.SIGNATURE_NAME), _document(bundle, manifest.FILE_NAME), trust, now)
+    signed = read_signed(
+        _document(bundle, manifest.SIGNATURE_NAME, sizes), _document(bundle, manifest.FILE_NAME, sizes), trust, now
+    )
     _same_files(sizes, signed)
     done, total = 0, sum(sizes.values())
     documents: dict[str, Any] = {}
     for name in sorted(signed.manifest.files):
-        with _open(bundle / name) as file:
+        with bundle.open(name) as file:
             content = _examine(
                 file, name, sizes[name], signed.digests[name], lambda n, base=done: report(base + n, total)
             )
@@ -95,7 +120,7 @@ def directory(
         if name.endswith(".json"):
             documents[name] = _json(name, content)
     _whole(signed.manifest, documents, checks)
-    return Verified(bundle, signed.manifest, signed.key)
+    return signed
 
 
 def read_signed(signature: bytes, stated: bytes, trust: Trust, now: float | None) -> Signed:
@@ -152,19 +177,26 @@ def _files(root: Path) -> Iterator[tuple[str, int]]:
                     )
 
 
-def _document(root: Path, name: str) -> bytes:
-    try:
-        with _open(root / name) as file:
-            content = file.read(MAX_DOCUMENT_BYTES + 1)
-    except FileNotFoundError:
-        raise BundleUntrusted(f"The bundle has no {name}.") from None
-    if len(content) > MAX_DOCUMENT_BYTES:
+class _Directory:
+    """A bundle as a directory."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def sizes(self) -> dict[str, int]:
+        return dict(_files(self._root))
+
+    def open(self, name: str) -> BinaryIO:
+        return os.fdopen(os.open(self._root / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+
+
+def _document(bundle: Files, name: str, sizes: Mapping[str, int]) -> bytes:
+    if name not in sizes:
+        raise BundleUntrusted(f"The bundle has no {name}.")
+    if sizes[name] > MAX_DOCUMENT_BYTES:
         raise ModelUnusable(f"The bundle's {name} is too long.")
-    return content
-
-
-def _open(path: Path) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+    with bundle.open(name) as file:
+        return file.read(MAX_DOCUMENT_BYTES)
 
 
 def _same_files(sizes: dict[str, int], signed: Signed) -> None:

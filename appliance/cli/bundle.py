@@ -16,7 +16,7 @@ from rich.text import Text
 from appliance.bundles import install, installed, pack, sign, source, verify
 from appliance.bundles.install import Judge
 from appliance.bundles.installed import Installed
-from appliance.bundles.source import DirectorySource
+from appliance.bundles.source import PackedSource
 from appliance.bundles.trust import Trust
 from appliance.bundles.verify import Signed, Verified
 from appliance.cli import activation, bundle_build, checkers, state
@@ -52,15 +52,13 @@ def verify_bundle(path: BundlePath, state_dir: StateDir = None, as_json: Json = 
     tree = state.load(state_dir)
     judge = _judge(tree)
     there = source.find(path)
-    if isinstance(there, DirectorySource):
-        with Steps(1).step("Verify every file") as step:
-            verified = judge.verify(path, step.count)
-        _show(_view(verified), as_json=as_json)
-        return
-    # A packed one is unpacked beside the installed ones, which is where there is room for it.
-    with installed.change(tree), Steps(1).step("Unpack and verify every file") as step:
-        signed = install.trial(there, tree, judge, step.count)
-    _show(_view(signed), as_json=as_json)
+    with Steps(1).step("Verify every file") as step:
+        found = (
+            judge.verify_packed(there, step.count)
+            if isinstance(there, PackedSource)
+            else judge.verify(path, step.count)
+        )
+    _show(_view(found), as_json=as_json)
 
 
 @app.command()
@@ -178,6 +176,22 @@ def rollback(state_dir: StateDir = None, as_json: Json = False) -> None:
             raise BundleNotFound("No bundle was in use before.")
         activated = activation.activate(tree, _verified(before, tree))
     _done(activated, as_json=as_json)
+
+
+@app.command()
+def remove(name: Name, state_dir: StateDir = None, as_json: Json = False) -> None:
+    """Remove an installed bundle that is neither in use nor the way back.
+
+    Example: appliance bundle remove tutor-1.0.0
+    """
+    tree = state.load(state_dir)
+    with installed.change(tree):
+        gone = installed.find(tree, name)
+        installed.remove(gone)
+    if as_json:
+        typer.echo(json.dumps(_row(gone), ensure_ascii=False))
+    else:
+        typer.echo(f"removed: {gone.directory.name}", err=True)
 
 
 @app.command("pack")

@@ -12,6 +12,7 @@ from appliance.cli.main import app
 from appliance.core import manifest
 from appliance.errors import (
     AlreadyRunning,
+    BundleInUse,
     BundleNotFound,
     BundleOlder,
     BundleUntrusted,
@@ -107,6 +108,17 @@ def test_bundle_that_was_damaged_on_the_box_is_not_activated(state, bundle):
     (state / "bundles" / "tiny-tutor-1.0.0" / "LICENSE").write_text("rot")
     assert isinstance(run(state, "activate", "tiny-tutor").exception, BundleUntrusted)
     assert not (state / "active").exists()
+
+
+def test_bundle_in_use_and_the_way_back_are_not_removed_but_others_are(state, bundle, key, tmp_path):
+    run(state, "install", bundle, "--activate")
+    run(state, "install", signed.make(tmp_path / "new", key, version="1.1.0"), "--activate")
+    run(state, "install", signed.make(tmp_path / "next", key, version="1.2.0"))
+    for name in ("tiny-tutor-1.0.0", "tiny-tutor-1.1.0"):
+        assert isinstance(run(state, "remove", name).exception, BundleInUse)
+    assert data(run(state, "remove", "tiny-tutor-1.2.0", "--json"))["version"] == "1.2.0"
+    assert len(data(run(state, "list", "--json"))) == 2
+    assert not list((state / "bundles").glob(".incoming-*"))
 
 
 def test_nothing_to_go_back_to_says_so(state):
