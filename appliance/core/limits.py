@@ -319,6 +319,6 @@ def _headers(
     most, remaining, reset = names
     return [
         (most, b"%d" % limit),
-        (remaining, b"%d" % (left if left > 0 else 0)),
+        (remaining, b"%d" % max(0, left)),
         (reset, duration(reset_seconds).encode()),
     ]
