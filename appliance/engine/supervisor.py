@@ -232,6 +232,9 @@ class Supervisor:
         """Let the engine finish what it has, and stop it."""
         plan = self._plan
         log.info("engine finishing", model=plan.model)
+        self._notifier.status(f"Finishing with {plan.model}, to change the model")
+        if plan.watchdog_seconds is not None:  # nobody proves its life meanwhile
+            self._notifier.patience(plan.drain_seconds + plan.grace_seconds + 2 * KEEPER_SECONDS)
         idle = await drain.until_idle(plan.socket_path, plan.drain_seconds, self._stop.is_set)
         log.info("engine stopping", model=plan.model, reason="idle" if idle else "not idle in time")
         if not self._stop.is_set():

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from appliance import settings
-from tests.engine.supervised_engine import alive, until
+from tests.engine.supervised_engine import NotifySocket, alive, until
 
 pytestmark = pytest.mark.process
 
@@ -208,6 +208,21 @@ def test_stop_signal_in_the_change_stops_everything(state, engine, asker):
     engine.signal(signal.SIGTERM)
     assert engine.wait_exit() == 0
     assert not note(engine).exists()
+
+
+def test_watchdog_has_patience_while_running_requests_finish(state, supervised, tmp_path):
+    notified = NotifySocket(tmp_path / "notify")
+    environment = {"NOTIFY_SOCKET": str(notified.path), "WATCHDOG_USEC": "30000000"}
+    engine = supervised(environment=environment, drain=70.0)
+    engine.wait_ready()
+    asker = Asker(engine)
+    asker.load(state / "bundles" / "new")
+    asker.step("serving")
+    asker.leave()
+    lines = notified.lines()
+    finishing = next(i for i, line in enumerate(lines) if line.startswith("STATUS=Finishing"))
+    assert lines[finishing + 1] == f"WATCHDOG_USEC={(70 + 10 + 50) * 1_000_000}"
+    notified.close()
 
 
 def test_only_owner_and_root_may_order(engine):
