@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 from random import Random
 from typing import Any
 
@@ -12,6 +13,8 @@ from appliance.tutor.corpus import Sample, sample
 
 #: Where a wrong-answer row may stop being trained: what follows is the explanation.
 _UNEXPLAINED = ',"explanation"'
+#: What follows it in a similar problem is its answer.
+_INVENTED = '","answer"'
 
 
 class Lesson:
@@ -40,9 +43,11 @@ class Lesson:
     def row(self, place: int) -> Row:
         """One training sample in tokens."""
         drawn = sample(self._tuning.seed, "train", place)
-        # Which rows are cut is drawn apart from the sample, so that the corpus alone says what the sample is.
-        cut = Random(f"{self._tuning.seed} {place}").random() >= self._tuning.explained_share  # noqa: S311 - no secret
-        return self._row(drawn, cut=cut)
+        # What of a row is trained is drawn apart from the sample, so that the corpus alone says what the sample is.
+        chance = Random(f"{self._tuning.seed} {place}").random()  # noqa: S311 - no secret
+        if drawn.task == "similar":
+            return self._row(drawn, cut=False, given=chance >= self._tuning.invented_share)
+        return self._row(drawn, cut=chance >= self._tuning.explained_share, given=False)
 
     def heldout(self, language: str) -> Iterator[dict[str, Any]]:
         """Sheets of held-out diagnoses in one language, cut before the explanation."""
@@ -51,27 +56,41 @@ class Lesson:
         while len(drawn) < self._tuning.heldout_rows:
             one = sample(self._tuning.seed, "heldout", place)
             if (one.task, one.language) == ("diagnosis", language):
-                drawn.append(self._row(one, cut=True))
+                drawn.append(self._row(one, cut=True, given=False))
             place += 1
         for start in range(0, len(drawn), self._tuning.rows):
             yield self._sheet(drawn[start : start + self._tuning.rows])
 
-    def _row(self, drawn: Sample, *, cut: bool) -> Row:
+    def _row(self, drawn: Sample, *, cut: bool, given: bool) -> Row:
+        """A sample in tokens.
+
+        Args:
+            drawn: the sample.
+            cut: stop before the explanation.
+            given: train the answer of an invented problem alone.
+        """
         messages = [{"role": message.role, "content": message.content} for message in drawn.messages]
         prompt = self._tokenizer.apply_chat_template(
             messages, add_generation_prompt=True, tokenize=True, return_dict=False
         )
-        answer = drawn.answer
-        whole = not cut or _UNEXPLAINED not in answer
-        ids = self._tokenizer(answer, add_special_tokens=False)["input_ids"]
-        if whole:
-            return Row(prompt, [*ids, self._tokenizer.eos_token_id])
-        head = self._tokenizer(answer.partition(_UNEXPLAINED)[0], add_special_tokens=False)["input_ids"]
-        # The closing quote and the comma are one token of the whole answer: stop where both readings still agree.
-        same = next(
-            (place for place, (one, other) in enumerate(zip(head, ids, strict=False)) if one != other), len(head)
+        ids = self._ids(drawn.answer)
+        if cut:
+            # The mark itself is trained as far as both readings agree: that the key ends is part of the key.
+            return Row(prompt, ids[: self._agreed(drawn.answer, ids, _UNEXPLAINED) + 1])
+        return Row(
+            prompt,
+            [*ids, self._tokenizer.eos_token_id],
+            given=self._agreed(drawn.answer, ids, _INVENTED) if given else 0,
         )
-        return Row(prompt, ids[: same + 1])
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _agreed(self, answer: str, ids: list[int], mark: str) -> int:
+        """How many tokens of the answer stand before ``mark``; characters around it may be one token."""
+        head = self._ids(answer.partition(mark)[0])
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(head, ids, strict=False)))
 
     def _sheet(self, rows: list[Row]) -> dict[str, Any]:
         made: Sheet = lay_out(rows, self._tuning.group_rows, self._tokenizer.eos_token_id)

@@ -27,10 +27,12 @@ class Row:
     Args:
         prompt: what the model reads.
         answer: what it must write, its end token included.
+        given: how many tokens of the answer are read but not trained.
     """
 
     prompt: Sequence[int]
     answer: Sequence[int]
+    given: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def _append(sheet: Sheet, row: Row, width: int, padding: int) -> None:
     blank = width - len(own)
     asked = len(row.prompt) - sheet.prefix
     # The last token of the prompt predicts the first of the answer; the end token predicts nothing.
-    targets = [IGNORED] * (asked - 1) + list(row.answer) + [IGNORED]
+    targets = [IGNORED] * (asked - 1 + row.given) + list(row.answer[row.given :]) + [IGNORED]
     sheet.tokens.extend(own + [padding] * blank)
     sheet.targets.extend(targets + [IGNORED] * blank)
     sheet.positions.extend(range(sheet.prefix, sheet.prefix + width))
