@@ -12,6 +12,7 @@ from rich.console import Console
 
 from appliance.cli import serve, state
 from appliance.cli.state import StateDir
+from appliance.gateway import admin
 from appliance.gateway.keystore import KeyStore
 from appliance.health.privacy import PrivacyTest, Report, Target
 from appliance.settings import Settings
@@ -52,7 +53,12 @@ def run(
 
 def _target(settings: Settings, key: str) -> Target:
     host = serve.reachable_host(settings.gateway.host)
-    return Target(host, settings.gateway.port, key, settings.state_dir.absolute())
+    gateway = settings.gateway
+    pages: tuple[tuple[str, int, str], ...] = ()
+    if gateway.admin_host and gateway.admin_port:
+        admin_host = serve.reachable_host(gateway.admin_host)
+        pages = tuple((admin_host, gateway.admin_port, path) for path in admin.PATHS)
+    return Target(host, gateway.port, key, settings.state_dir.absolute(), metrics=pages)
 
 
 def _print(report: Report) -> None:

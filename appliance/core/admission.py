@@ -168,6 +168,10 @@ class Admission:
         """Sequences that the engine may work on at once."""
         return self._slots
 
+    def waiting_in(self, priority: Priority) -> int:
+        """How many requests of a class wait."""
+        return self._lanes[priority].waiting
+
     def resize(self, now: float, *, slots: int | None = None, batch_share: float | None = None) -> None:
         """Change the number of slots, or the share of them that batches may hold (0 to 1; above 0 at least one)."""
         self._slots = self._slots if slots is None else slots

@@ -39,6 +39,7 @@ LOG_FIELDS = frozenset(
         "phase",
         "port",
         "profile",
+        "queue_seconds",
         "reason",
         "remedy",
         "request_id",

@@ -85,6 +85,10 @@ class Admission:
         """Requests that wait."""
         return self._queue.waiting
 
+    def waiting_in(self, priority: Priority) -> int:
+        """Requests of a class that wait."""
+        return self._queue.waiting_in(priority)
+
     def engine_started(self) -> None:
         """Learn how many sequences the engine generates at once, where the settings do not say."""
         if self._settings.max_running_requests is not None:

@@ -6,10 +6,12 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import get_args
 
 from fastapi import FastAPI
 
 import appliance
+from appliance.core.admission import Priority
 from appliance.gateway.admission import Admission
 from appliance.gateway.asgi import ASGIApp, Receive, Scope, Send
 from appliance.gateway.audit import Audit
@@ -23,6 +25,7 @@ from appliance.gateway.hosts import TrustedHosts
 from appliance.gateway.journal import Journal
 from appliance.gateway.keyring import KeyRing
 from appliance.gateway.limits import Limit
+from appliance.gateway.metrics import Metrics
 from appliance.gateway.operations import OPEN_PATHS, label
 from appliance.gateway.readiness import Probe
 from appliance.gateway.relay import Relay
@@ -30,12 +33,14 @@ from appliance.gateway.routes import Routes
 from appliance.settings import Settings
 
 
-def compose(settings: Settings) -> ASGIApp:
+def compose(settings: Settings, metrics: Metrics | None = None) -> ASGIApp:
     """The public listener's application.
 
     Args:
         settings: the whole tree; its engine socket may appear later.
+        metrics: count what happens.
     """
+    metrics = metrics or Metrics()
     gateway = settings.gateway
     engine = EngineClient(
         settings.socket_path,
@@ -54,7 +59,7 @@ def compose(settings: Settings) -> ASGIApp:
     probe.on_ready = admission.engine_started
     keys = KeyRing(settings.key_database_path)
     use = DayUse(settings.limit_database_path)
-    relay = Relay(engine, probe, admission, CacheSalt(secrets.token_bytes(32)))
+    relay = Relay(engine, probe, admission, CacheSalt(secrets.token_bytes(32)), metrics)
     journal = Journal(
         settings.record_database_path,
         required=settings.audit.required,
@@ -91,7 +96,31 @@ def compose(settings: Settings) -> ASGIApp:
     layers = Authenticate(layers, keys, OPEN_PATHS)
     layers = Audit(layers, journal, OPEN_PATHS)
     layers = TrustedHosts(layers, gateway.allowed_hosts)
-    return Failures(layers, label)
+    _watch(metrics, settings, admission, probe, keys, journal)
+    return Failures(layers, label, metrics)
+
+
+def _watch(
+    metrics: Metrics, settings: Settings, admission: Admission, probe: Probe, keys: KeyRing, journal: Journal
+) -> None:
+    """Have the state of the parts shown beside what is counted."""
+
+    def keys_are_readable() -> bool:
+        keys.refresh()
+        return keys.is_readable
+
+    metrics.watch(
+        queue_depth=lambda: {(name,): admission.waiting_in(name) for name in get_args(Priority)},
+        queue_limit=lambda: settings.gateway.max_waiting_requests,
+        engine_slots=lambda: admission.slots,
+        engine_slots_used=lambda: admission.running,
+        engine_ready=lambda: probe.is_ready,
+        engine_hung=lambda: probe.is_hung,
+        audit_writable=lambda: journal.is_writable,
+        audit_commits_total=lambda: journal.commits,
+        key_database_readable=keys_are_readable,
+        keys_lost=lambda: len(keys.lost),
+    )
 
 
 class _Router(FastAPI):

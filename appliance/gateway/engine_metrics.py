@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from appliance.errors import ApplianceError, EngineUnavailable
 from appliance.gateway.engine_client import EngineClient
@@ -26,7 +27,7 @@ class EngineMetrics:
     """What the engine says of itself.
 
     Args:
-        engine: a client of its socket.
+        socket_path: the engine's socket.
         deadline_seconds: longest wait for the whole answer.
         fresh_seconds: how long an answer is given again before the engine is asked anew.
         clock: monotonic seconds.
@@ -34,13 +35,19 @@ class EngineMetrics:
 
     def __init__(
         self,
-        engine: EngineClient,
+        socket_path: Path,
         *,
         deadline_seconds: float = DEADLINE_SECONDS,
         fresh_seconds: float = FRESH_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._engine = engine
+        # A client of its own: a scrape must not wait as long as an app's answer may take.
+        self._engine = EngineClient(
+            socket_path,
+            connect_timeout_seconds=deadline_seconds,
+            first_byte_timeout_seconds=deadline_seconds,
+            idle_timeout_seconds=deadline_seconds,
+        )
         self._deadline = deadline_seconds
         self._fresh = fresh_seconds
         self._clock = clock
@@ -67,12 +74,14 @@ class EngineMetrics:
             async with asyncio.timeout(self._deadline):
                 response = await self._engine.request("GET", "/metrics")
                 try:
-                    body = await _bounded(response.pieces)  # a refusal's too, or it would stay in the connection
+                    body = await _bounded(response.pieces) if response.status == 200 else None
                 finally:
                     response.close()
         except (ApplianceError, TimeoutError):
             return None
-        return _own(body) if body is not None and response.status == 200 else None
+        finally:
+            self._engine.close()  # the engine would close an idle connection before the next scrape anyway
+        return None if body is None else _own(body)
 
 
 async def _bounded(pieces: Callable[[], Awaitable[bytes]]) -> bytes | None:

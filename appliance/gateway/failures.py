@@ -19,6 +19,7 @@ from appliance.errors import ApplianceError, InvalidRequest, MethodNotAllowed, R
 from appliance.gateway import exchange
 from appliance.gateway.asgi import ASGIApp, Message, Receive, Scope, Send, respond
 from appliance.gateway.exchange import Exchange
+from appliance.gateway.metrics import Metrics
 
 _log = logs.get(__name__)
 _ID_BYTES = 16
@@ -30,12 +31,14 @@ class Failures:
 
     Args:
         app: the layers inside.
-        label: names the route of a path for the log.
+        label: names the route of a path for log and metrics.
+        metrics: count every request, where there are some.
     """
 
-    def __init__(self, app: ASGIApp, label: Callable[[str], str]) -> None:
+    def __init__(self, app: ASGIApp, label: Callable[[str], str], metrics: Metrics | None = None) -> None:
         self.app = app
         self._label = label
+        self._metrics = metrics
         self._random = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,6 +53,8 @@ class Failures:
             started=time.monotonic(),
         )
         exchange.attach(scope, this)
+        if self._metrics is not None:
+            self._metrics.began()
         answer = _Answer(this, send)
         try:
             await self.app(scope, receive, answer.send)
@@ -60,11 +65,14 @@ class Failures:
         except Exception as err:  # noqa: BLE001  the process boundary: no traceback reaches a client or the log
             _log.error("unexpected failure", request_id=this.request_id, error=type(err).__name__)
             await answer.fail(ApplianceError())
+        now = time.monotonic()
+        if self._metrics is not None:
+            self._metrics.finished(this, now)
         # The audit is the record of requests; the log keeps what an operator has to look at.
         if this.status >= 500:
-            self._log_request(this, _log.warning)
+            self._log_request(this, now, _log.warning)
         elif _log.is_enabled_for(logging.DEBUG):
-            self._log_request(this, _log.debug)
+            self._log_request(this, now, _log.debug)
 
     def _new_id(self) -> str:
         """128 random bits, drawn from the kernel for many requests at once: each call of it takes 5 us."""
@@ -73,7 +81,7 @@ class Failures:
         drawn, self._random = self._random[: 2 * _ID_BYTES], self._random[2 * _ID_BYTES :]
         return f"req-{drawn}"
 
-    def _log_request(self, this: Exchange, log: Callable[..., None]) -> None:
+    def _log_request(self, this: Exchange, now: float, log: Callable[..., None]) -> None:
         log(
             "request",
             request_id=this.request_id,
@@ -84,7 +92,8 @@ class Failures:
             key_id=this.key_id or None,
             model=this.model or None,
             stream=this.stream,
-            duration_seconds=round(time.monotonic() - this.started, 4),
+            queue_seconds=round(this.queue_seconds, 4),
+            duration_seconds=round(now - this.started, 4),
         )
 
 

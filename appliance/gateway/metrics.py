@@ -77,6 +77,10 @@ class Metrics:
         for name, read in readings.items():
             self.watched[BY_NAME[f"appliance_{name}"].name] = read
 
+    def began(self) -> None:
+        """Count a request that has come; each must be :meth:`finished`."""
+        self.requests_open += 1
+
     def refused(self, reason: str) -> None:
         """Count a refusal; called from outside for those that never were a request, such as bad HTTP."""
         self.refusals[reason if reason in self.refusals else ApplianceError.key] += 1
@@ -88,6 +92,7 @@ class Metrics:
             this: all that was noted of it.
             now: monotonic seconds.
         """
+        self.requests_open -= 1
         app = self._apps.get(this.app) or self._label(this.app)
         series = (this.route, this.status, app)
         requests = self.requests
@@ -128,6 +133,38 @@ class Metrics:
             return OTHER_APPS
         self._apps[app] = app
         return app
+
+
+class Pace:
+    """The pieces of one stream in time.
+
+    Args:
+        metrics: told of every piece.
+        this: told when the first came and when the engine ended.
+    """
+
+    __slots__ = ("_between", "_last", "_metrics", "_this")
+
+    def __init__(self, metrics: Metrics, this: Exchange) -> None:
+        self._metrics = metrics
+        self._this = this
+        self._between = metrics.times[this.priority].between_tokens
+        self._last = 0.0
+
+    def piece(self, now: float) -> None:
+        """A piece has come that is sent on (monotonic seconds)."""
+        if self._last:
+            self._between.observe(now - self._last)
+        else:
+            self._this.first_token = now
+            self._metrics.streams_open += 1
+        self._last = now
+
+    def end(self, now: float) -> None:
+        """No more will come."""
+        self._this.engine_ended = now
+        if self._last:
+            self._metrics.streams_open -= 1
 
 
 def code(status: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from typing import Any, cast
 
 import httptools
@@ -38,6 +39,8 @@ class GatewayProtocol(HttpToolsProtocol):
     write_timeout_seconds = 30.0
     #: Most connections; on a further one the first request is refused. Half as many again are cut off unheard.
     max_connections = 4096
+    #: Told the key of the error of every refusal that is no request to the application.
+    on_refusal: Callable[[str], None] = staticmethod(lambda _key: None)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -201,6 +204,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     def _refuse(self, err: ApplianceError) -> None:
+        self.on_refusal(err.key)
         body = error_body.render(err)
         headers = "".join(f"{name}: {value}\r\n" for name, value in err.headers.items()).encode()
         self.transport.write(

@@ -20,6 +20,7 @@ from appliance.gateway.cache_salt import CacheSalt
 from appliance.gateway.caller import Caller
 from appliance.gateway.engine_client import Abandoned, EngineClient, EngineResponse
 from appliance.gateway.exchange import Exchange
+from appliance.gateway.metrics import Metrics, Pace
 from appliance.gateway.operations import EMBEDDINGS
 from appliance.gateway.privacy import Forwarded
 from appliance.gateway.readiness import Probe
@@ -40,13 +41,17 @@ class Relay:
         probe: told of every real generation and of every loss.
         admission: the queue in front of the engine.
         salt: of the engine's prefix cache.
+        metrics: told the pace of streams.
     """
 
-    def __init__(self, engine: EngineClient, probe: Probe, admission: Admission, salt: CacheSalt) -> None:
+    def __init__(
+        self, engine: EngineClient, probe: Probe, admission: Admission, salt: CacheSalt, metrics: Metrics
+    ) -> None:
         self._engine = engine
         self._probe = probe
         self._admission = admission
         self._salt = salt
+        self._metrics = metrics
 
     async def __call__(self, path: str, request: Forwarded, this: Exchange, caller: Caller, send: Send) -> None:
         """Relay one request.
@@ -105,6 +110,7 @@ class Relay:
 
     async def _whole(self, response: EngineResponse, request: Forwarded, this: Exchange, send: Send) -> None:
         body = await response.read()
+        this.engine_ended = time.monotonic()
         if not body.startswith(b"{"):
             raise EngineFailed
         this.usage = Usage.of(body)
@@ -119,6 +125,7 @@ class Relay:
         if request.echo is not None:
             translation = ResponseStream(_head(request.echo, this))
             this.render_failure = translation.fail
+        pace = Pace(self._metrics, this)
         started = False
         try:
             while not events.failed:
@@ -134,9 +141,11 @@ class Relay:
                     # Not before the first event: an engine that fails at once still gets its true status.
                     started = True
                     await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
+                pace.piece(time.monotonic())
                 self._probe.generated()
                 await send({"type": "http.response.body", "body": data, "more_body": True})
         finally:
+            pace.end(time.monotonic())
             this.usage = events.usage
         if events.failed or not events.done:
             raise EngineFailed

@@ -1,7 +1,8 @@
-"""The process: uvicorn on the public listener, with what is safe for an open port."""
+"""The process: uvicorn on the public listener, with what is safe for an open port, and the admin listener beside it."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
 import resource
@@ -12,8 +13,13 @@ import uvicorn
 
 from appliance import logs
 from appliance.errors import PortTaken, SettingsInvalid
+from appliance.gateway import admin
+from appliance.gateway.admin_server import AdminServer
 from appliance.gateway.app import compose
 from appliance.gateway.asgi import ASGIApp
+from appliance.gateway.engine_metrics import EngineMetrics
+from appliance.gateway.exposition import Exposition
+from appliance.gateway.metrics import Metrics
 from appliance.gateway.protocol import GatewayProtocol
 from appliance.settings import Settings
 
@@ -32,33 +38,56 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; running answers get ``gateway.shutdown_grace_seconds`` to finish.
 
     Raises:
-        PortTaken: another process listens on the port.
-        SettingsInvalid: the address is not one of this machine.
+        PortTaken: another process listens on one of the ports.
+        SettingsInvalid: an address is not one of this machine.
     """
     gateway = settings.gateway
     listener = bind(gateway.host, gateway.port)
+    admin_listener = bind(gateway.admin_host, gateway.admin_port, "admin_") if gateway.admin_host else None
     _log.info("gateway listens", address=gateway.host, port=gateway.port, socket=str(settings.socket_path))
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn stops by these and then raises them again for whoever stood here before: a stop that was
         # asked for is no failure.
         signal.signal(number, lambda *_: None)
-    app = compose(settings)
+    metrics = Metrics()
+    public = uvicorn.Server(configure(settings, compose(settings, metrics), metrics))
+    metrics.watch(connections_open=lambda: len(public.server_state.connections))
     # What lives as long as the process is not looked at again by the collector, and what a request leaves is
     # freed by reference counts: the default of a collection every 700 objects took a fifth of the processor.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
-    uvicorn.Server(configure(settings, app)).run(sockets=[listener])
+    with asyncio.Runner(loop_factory=public.config.get_loop_factory()) as runner:
+        if admin_listener is None:
+            runner.run(public.serve(sockets=[listener]))
+        else:
+            runner.run(beside(settings, metrics, admin_listener).beside(public, listener))
     _log.info("gateway stopped")
 
 
-def configure(settings: Settings, app: ASGIApp) -> uvicorn.Config:
-    """How uvicorn serves the application."""
+def beside(settings: Settings, metrics: Metrics, listener: socket.socket) -> AdminServer:
+    """The admin listener's server."""
+    pages = admin.compose(Exposition(metrics), EngineMetrics(settings.socket_path), settings.gateway.allowed_hosts)
+    return AdminServer(pages, listener)
+
+
+def configure(settings: Settings, app: ASGIApp, metrics: Metrics | None = None) -> uvicorn.Config:
+    """How uvicorn serves the application.
+
+    Args:
+        settings: the whole tree.
+        app: the public listener's application.
+        metrics: count what never reaches it.
+    """
+    metrics = metrics or Metrics()
     gateway = settings.gateway
+    affordable = _affordable_connections(gateway.max_connections)
+    metrics.watch(connections_limit=lambda: affordable)
     limits = {
-        "max_connections": _affordable_connections(gateway.max_connections),
+        "max_connections": affordable,
         "max_header_bytes": gateway.max_header_bytes,
         "write_timeout_seconds": gateway.write_timeout_seconds,
+        "on_refusal": staticmethod(metrics.refused),
     }
     protocol = type("Protocol", (GatewayProtocol,), limits)
     return uvicorn.Config(
@@ -92,8 +121,13 @@ def _affordable_connections(wanted: int) -> int:
     return affordable
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, listener_name: str = "") -> socket.socket:
     """A listening socket, taken before anything else is started.
+
+    Args:
+        host: the address.
+        port: 0 for any free one.
+        listener_name: how its settings begin: nothing, or ``admin_``.
 
     Raises:
         PortTaken: another process listens there.
@@ -108,9 +142,14 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as err:
         listener.close()
         if err.errno == errno.EADDRINUSE:
-            raise PortTaken(f"Port {port} is taken by another process.") from None
+            variable = f"APPLIANCE_GATEWAY__{listener_name.upper()}PORT"
+            raise PortTaken(
+                f"Port {port} is taken by another process.",
+                remedy=f"Stop that process, or choose another port with {variable}.",
+            ) from None
+        name = f"gateway.{listener_name}"
         raise SettingsInvalid(
             f"The gateway cannot listen on {host} port {port}: {err.strerror}.",
-            remedy="Set gateway.host to an address of this machine and gateway.port to one this user may use.",
+            remedy=f"Set {name}host to an address of this machine and {name}port to one this user may use.",
         ) from None
     return listener

@@ -16,6 +16,7 @@ import uvicorn
 
 from appliance.gateway.app import compose
 from appliance.gateway.keystore import KeyStore
+from appliance.gateway.metrics import Metrics
 from appliance.gateway.server import bind, configure
 from appliance.settings import Settings
 from tests.fakes.engine import FakeEngine
@@ -44,6 +45,7 @@ class Gateway:
     engine: FakeEngine
     store: KeyStore
     server: uvicorn.Server
+    metrics: Metrics
 
     @property
     def port(self) -> int:
@@ -95,12 +97,13 @@ def start(
     store = KeyStore(settings.key_database_path)
     record, key = store.create("homework-app", now=time.time())
     listener = bind("127.0.0.1", 0)
-    server = uvicorn.Server(configure(settings, compose(settings)))
+    metrics = Metrics()
+    server = uvicorn.Server(configure(settings, compose(settings, metrics), metrics))
     server.install_signal_handlers = lambda: None
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="gateway", daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    running = Gateway(url, key, record.key_id, settings, engine, store, server)
+    running = Gateway(url, key, record.key_id, settings, engine, store, server, metrics)
     try:
         deadline = time.monotonic() + 10
         while not server.started:

@@ -7,14 +7,23 @@ tests/contracts/test_attack_ids.py holds the list of ids.
 
 from __future__ import annotations
 
+import asyncio
 import http.client
+import random
+import string
 import time
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
 import httpx
+import orjson
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from appliance.gateway.exposition import Exposition
+from appliance.gateway.families import NO_APP
+from appliance.gateway.operations import ROUTES as ROUTE_LABELS
 from tests.gateway.conftest import CHAT, Gateway
 
 ROUTES = {
@@ -276,6 +285,62 @@ def test_cve_2025_46570_cve_2025_46722_no_app_shares_the_prefix_cache_with_anoth
     first, second, foreign = (seen.json["cache_salt"] for seen in gateway.engine.generations())
     assert first == second != foreign
     assert len(foreign) == 64
+
+
+def test_pysec_2026_4325_nothing_that_a_client_writes_makes_a_series(gateway: Gateway) -> None:
+    flood(gateway, random.Random(1))
+    before = series(gateway)
+    flood(gateway, random.Random(2))
+    assert series(gateway) == before
+    seen = {(name, value) for _, labels in before for name, value in labels}
+    assert {value for name, value in seen if name == "app"} <= {key.app for key in gateway.store.list()} | {NO_APP}
+    assert {value for name, value in seen if name == "route"} <= set(ROUTE_LABELS)
+    assert all(len(value) == 3 and value.isdigit() for name, value in seen if name == "code")
+
+
+def series(gateway: Gateway) -> set[tuple[str, tuple[tuple[str, str], ...]]]:
+    """Names and labels of every sample of the gateway's metrics."""
+    text = asyncio.run(Exposition(gateway.metrics).text()).decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items())))
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def flood(gateway: Gateway, chance: random.Random) -> None:
+    """Requests with words of chance wherever a client can put one: each form as often in every flood."""
+
+    def word() -> str:
+        return "".join(chance.choices(string.ascii_letters + string.digits + "._-", k=chance.randint(1, 40)))
+
+    key = {"authorization": f"Bearer {gateway.key}"}
+    stranger = {"authorization": f"Bearer sk-appliance-{'a' * 8}-{word():x<43.43}"}
+    body = orjson.dumps(CHAT)
+    path = "/v1/chat/completions"
+    forms: list[Callable[[], tuple[str, str, bytes, dict[str, str]]]] = [
+        lambda: ("GET", f"/{word()}/{word()}", b"", key),
+        lambda: ("GET", f"/{word()}", b"", {}),
+        lambda: ("GET", f"/v1/models/{word()}", b"", key),
+        lambda: ("GET", f"/v1/models?{word()}={word()}", b"", key),
+        lambda: (word(), path, b"", key),
+        lambda: (chance.choice(["PUT", "DELETE", "PATCH", "OPTIONS"]), path, b"", key),
+        lambda: ("POST", path, body, stranger),
+        lambda: ("POST", path, body, {**key, "host": f"{word()}.example", "user-agent": word()}),
+        lambda: ("POST", path, body, {**key, f"x-{word()}".replace(".", "-"): word(), "x-request-id": word()}),
+        lambda: ("POST", path, body, {**key, "openai-organization": word(), "x-forwarded-for": word()}),
+        lambda: ("POST", path, orjson.dumps({**CHAT, "model": word()}), key),
+        lambda: ("POST", path, orjson.dumps({**CHAT, word(): word()}), key),
+        lambda: ("POST", path, orjson.dumps({**CHAT, "user": word(), "metadata": {word(): word()}}), key),
+        lambda: ("POST", path, orjson.dumps({**CHAT, "stream": True, "stop": word()}), key),
+        lambda: ("POST", path, word().encode(), key),
+    ]
+    for form in forms:
+        for _ in range(8):
+            method, target, content, headers = form()
+            with closing(http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)) as connection:
+                connection.request(method, target, content, headers)
+                connection.getresponse().read()
 
 
 def _tool(path: str, schema: Any) -> dict[str, Any]:

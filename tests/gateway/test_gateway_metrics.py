@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +17,9 @@ from appliance.gateway.exchange import Exchange
 from appliance.gateway.families import MAX_APPS, NO_APP, OTHER_APPS
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.operations import CHAT, ROUTES, label
+from tests.fakes.engine import FakeEngine
+from tests.gateway.conftest import CHAT as ASK
+from tests.gateway.conftest import Gateway, start
 
 BEGAN = 1000.0
 
@@ -114,6 +121,123 @@ def test_only_families_of_the_table_can_be_watched(metrics: Metrics) -> None:
     with pytest.raises(KeyError):
         metrics.watch(secret_of_a_pupil=lambda: 1)
     assert list(metrics.watched) == ["appliance_engine_ready"]
+
+
+# --- a running gateway
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.005)
+
+
+def read(gateway: Gateway, name: str) -> Any:
+    return gateway.metrics.watched[f"appliance_{name}"]()
+
+
+def shows(gateway: Gateway, name: str, wanted: Callable[[Any], bool]) -> None:
+    wait_for(lambda: wanted(read(gateway, name)))
+
+
+def test_stream_is_open_while_it_runs_and_its_pieces_are_timed(gateway: Gateway) -> None:
+    gateway.engine.mode, gateway.engine.gap_seconds = "slow", 0.02
+    times = gateway.metrics.times["interactive"]
+    before = sum(times.between_tokens.counts), sum(times.first_token.counts), sum(times.engine.counts)
+    with gateway.client() as client, client.stream("POST", CHAT, json={**ASK, "stream": True}) as response:
+        pieces = response.iter_raw()
+        next(pieces)
+        assert gateway.metrics.streams_open == gateway.metrics.requests_open == 1
+        assert sum(len(piece.split(b"\n\n")) for piece in pieces) > 4
+    wait_for(lambda: gateway.metrics.requests_open == 0)
+    assert gateway.metrics.streams_open == 0
+    assert sum(times.first_token.counts) == before[1] + 1
+    assert sum(times.engine.counts) == before[2] + 1
+    assert sum(times.between_tokens.counts) >= before[0] + gateway.engine.tokens - 1
+
+
+def test_client_that_leaves_is_counted_with_its_tokens_and_leaves_nothing_open(gateway: Gateway) -> None:
+    gateway.engine.mode, gateway.engine.tokens = "slow", 100
+    cancelled = gateway.metrics.cancelled.get(CHAT, 0)
+    tokens = list(gateway.metrics.tokens.get("homework-app", [0, 0]))
+    with gateway.client() as client, client.stream("POST", CHAT, json={**ASK, "stream": True}) as response:
+        next(response.iter_raw())
+    wait_for(lambda: gateway.metrics.cancelled.get(CHAT, 0) == cancelled + 1)
+    assert gateway.metrics.streams_open == gateway.metrics.requests_open == 0
+    after = gateway.metrics.tokens["homework-app"]
+    assert after[0] == tokens[0] + 7
+    assert 0 < after[1] - tokens[1] < 100
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_moments_of_a_request_are_noted_in_their_order(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    ended: list[tuple[Exchange, float]] = []
+    monkeypatch.setattr(gateway.metrics, "finished", lambda this, now: ended.append((this, now)))
+    assert gateway.chat(stream=stream).status_code == 200
+    wait_for(lambda: ended)
+    ((this, now),) = ended
+    gateway.metrics.requests_open -= 1
+    moments = [this.started, this.engine_started, *([this.first_token] if stream else []), this.engine_ended, now]
+    assert moments == sorted(set(moments))
+    assert bool(this.first_token) == stream
+
+
+def test_answer_that_is_not_streamed_is_timed_apart_from_the_engine(gateway: Gateway) -> None:
+    gateway.engine.mode, gateway.engine.gap_seconds = "slow", 0.05
+    before = gateway.metrics.times["interactive"].engine.total, gateway.metrics.gateway_time.total
+    assert gateway.chat().status_code == 200
+    wait_for(lambda: gateway.metrics.requests_open == 0)
+    assert gateway.metrics.times["interactive"].engine.total - before[0] >= 0.05 * gateway.engine.tokens
+    assert 0 < gateway.metrics.gateway_time.total - before[1] < 0.05 * gateway.engine.tokens
+
+
+def test_what_is_no_request_at_all_is_counted_as_a_refusal(gateway: Gateway) -> None:
+    before = gateway.metrics.refusals["headers_too_large"]
+    with gateway.client(headers={"x-long": "x" * 20_000}) as client:
+        assert client.get("/health/live").status_code == 431
+    assert gateway.metrics.refusals["headers_too_large"] == before + 1
+
+
+def test_full_queue_shows_by_class_and_its_refusals_by_their_own_reason(state_dir: Path, engine: FakeEngine) -> None:
+    for gateway in start(state_dir, engine, max_running_requests=1, max_waiting_requests=1):
+        gateway.wait_ready()
+        engine.mode = "held"
+        with ThreadPoolExecutor() as pool:
+            running = pool.submit(gateway.chat)
+            assert engine.wait_for_held(1)
+            waiting = pool.submit(gateway.chat)
+            shows(gateway, "queue_depth", lambda depth: depth[("interactive",)] == 1)
+            assert read(gateway, "queue_depth")[("batch",)] == 0
+            assert (read(gateway, "engine_slots"), read(gateway, "engine_slots_used")) == (1, 1)
+            assert read(gateway, "queue_limit") == 1
+            assert gateway.chat().status_code == 429
+            assert gateway.metrics.refusals["engine_busy"] == 1
+            assert gateway.metrics.refusals["rate_limit_exceeded"] == 0
+            engine.finish()
+            assert running.result().status_code == 200
+            assert engine.wait_for_held(1)
+            engine.finish()
+            assert waiting.result().status_code == 200
+        assert read(gateway, "queue_depth")[("interactive",)] == 0
+
+
+def test_state_of_the_parts_is_shown(state_dir: Path, engine: FakeEngine) -> None:
+    for gateway in start(state_dir, engine):
+        gateway.wait_ready()
+        assert (read(gateway, "engine_ready"), read(gateway, "engine_hung")) == (True, False)
+        assert read(gateway, "audit_writable")
+        shows(gateway, "audit_commits_total", lambda commits: commits > 0)
+        assert (read(gateway, "key_database_readable"), read(gateway, "keys_lost")) == (True, 0)
+        assert read(gateway, "connections_limit") > 0
+        engine.stop()
+        gateway.wait_ready(ready=False)
+        assert not read(gateway, "engine_ready")
+        for file in state_dir.glob("keys.sqlite3*"):
+            file.unlink()
+        shows(gateway, "key_database_readable", lambda readable: not readable)
 
 
 @given(path=st.text() | st.sampled_from(ROUTES).flatmap(lambda route: st.text().map(lambda tail: route + tail)))

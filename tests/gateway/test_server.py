@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,10 +18,12 @@ import httpx
 import pytest
 
 from appliance.errors import PortTaken, SettingsInvalid
+from appliance.gateway.families import FAMILIES
 from appliance.gateway.keystore import KeyStore
 from appliance.gateway.server import bind
 from tests.fakes.engine import FakeEngine
 from tests.gateway.conftest import CHAT
+from tests.promtool import complaints
 
 pytestmark = pytest.mark.process
 
@@ -30,14 +33,15 @@ CANARY = "secret-of-a-pupil"
 class Process:
     """``appliance gateway`` as it runs on a box."""
 
-    def __init__(self, state_dir: Path, socket_path: Path, port: int) -> None:
+    def __init__(self, state_dir: Path, engine: FakeEngine, port: int) -> None:
+        self.engine = engine
         _, self.key = KeyStore(state_dir / "keys.sqlite3").create("app", now=time.time())
         self.url = f"http://127.0.0.1:{port}"
         self.log = state_dir / "gateway.log"
         environment = {
             **os.environ,
             "APPLIANCE_GATEWAY__PORT": str(port),
-            "APPLIANCE_ENGINE__SOCKET_PATH": str(socket_path),
+            "APPLIANCE_ENGINE__SOCKET_PATH": str(engine.path),
             "APPLIANCE_GATEWAY__SHUTDOWN_GRACE_SECONDS": "5",
             "APPLIANCE_LOG__LEVEL": "debug",
         }
@@ -66,6 +70,11 @@ class Process:
             headers={"authorization": f"Bearer {self.key}"},
         )
 
+    @property
+    def admin_url(self) -> str:
+        (listens,) = [line for line in self.lines() if line["event"] == "admin listens"]
+        return f"http://127.0.0.1:{listens['port']}"
+
     def lines(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
@@ -80,7 +89,7 @@ def port() -> int:
 @pytest.fixture
 def process(state_dir: Path, port: int) -> Iterator[Process]:
     with FakeEngine(state_dir / "engine.sock") as engine:
-        running = Process(state_dir, engine.path, port)
+        running = Process(state_dir, engine, port)
         try:
             running.wait_ready()
             yield running
@@ -114,6 +123,71 @@ def test_sigterm_lets_a_running_stream_finish(process: Process) -> None:
         process.process.send_signal(signal.SIGTERM)
         assert response.read().endswith(b"data: [DONE]\n\n")
     assert process.process.wait(20) == 0
+
+
+def test_admin_listener_shows_every_documented_metric(process: Process) -> None:
+    process.post(messages=[{"role": "user", "content": CANARY}], stream=True, user=CANARY)
+    httpx.get(f"{process.url}/{CANARY}", headers={"authorization": f"Bearer {process.key}"})
+    answer = httpx.get(f"{process.admin_url}/metrics")
+    shown = {name: kind for _, _, name, kind in map(str.split, re.findall(r"^# TYPE .*", answer.text, re.MULTILINE))}
+    assert shown == {family.name: family.kind for family in FAMILIES}
+    assert complaints(answer.content) == []
+    assert 'appliance_requests_total{app="app",code="200",route="/v1/chat/completions"} 1.0' in answer.text
+    assert 'appliance_time_to_first_token_seconds_count{class="interactive"} 1.0' in answer.text
+    assert "\nappliance_engine_ready 1.0\n" in answer.text
+    assert CANARY not in answer.text
+    assert process.key not in answer.text
+
+
+def test_admin_listener_passes_the_engines_metrics_and_a_503_without_them(process: Process) -> None:
+    line = b'vllm:num_requests_running{engine="0"} 0.0\n'
+    process.engine.metrics = line
+    assert httpx.get(f"{process.admin_url}/metrics/engine").content == line
+    process.engine.stop()
+    deadline = time.monotonic() + 10
+    while (answer := httpx.get(f"{process.admin_url}/metrics/engine")).status_code == 200:
+        assert time.monotonic() < deadline, "the last answer is given for a second only"
+        time.sleep(0.05)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "engine_unavailable")
+
+
+def test_public_listener_has_no_metrics_and_admin_listener_nothing_public(process: Process) -> None:
+    headers = {"authorization": f"Bearer {process.key}"}
+    assert httpx.get(f"{process.url}/metrics", headers=headers).status_code == 404
+    assert httpx.get(f"{process.admin_url}/v1/models", headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["PORT", "ADMIN_PORT"])
+def test_taken_port_stops_the_start_before_anything_is_made(state_dir: Path, name: str) -> None:
+    variable = f"APPLIANCE_GATEWAY__{name}"
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken, closing(socket.create_server(("", 0))) as free:
+        public, port = free.getsockname()[1], taken.getsockname()[1]
+        free.close()
+        environment = {**os.environ, "APPLIANCE_GATEWAY__PORT": str(public), variable: str(port)}
+        started = subprocess.run(
+            [sys.executable, "-m", "appliance", "gateway", "--state-dir", str(state_dir)],
+            env=environment, capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+    assert started.returncode == PortTaken.exit_code
+    assert started.stderr == (
+        f"error: Port {port} is taken by another process. Stop that process, or choose another port with {variable}.\n"
+    )
+    assert list(state_dir.iterdir()) == []
+
+
+def test_admin_listener_can_be_off(state_dir: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APPLIANCE_GATEWAY__ADMIN_HOST", "")
+    with FakeEngine(state_dir / "engine.sock") as engine:
+        running = Process(state_dir, engine, port)
+        try:
+            running.wait_ready()
+            assert running.post().status_code == 200
+            assert not [line for line in running.lines() if line["event"] == "admin listens"]
+            running.process.send_signal(signal.SIGTERM)
+            assert running.process.wait(20) == 0
+        finally:
+            running.process.kill()
+            running.process.wait()
 
 
 def test_taken_port_is_one_line_with_the_remedy(process: Process, state_dir: Path, port: int) -> None:
