@@ -142,6 +142,11 @@ def _assemble(building: Building, quantized: Done, evaluated: Done, out: Path) -
     for name in _CARRIED_TEXTS:
         if (out / "base" / name).is_file():
             shutil.copyfile(out / "base" / name, directory / name)
+    if building.licence.startswith("LicenseRef-") and not any((directory / name).is_file() for name in _CARRIED_TEXTS):
+        raise ModelUnusable(
+            f"The base came without the text of its licence, {building.licence}, which must go with every copy.",
+            remedy="Put its LICENSE or LICENSE.txt into the directory of --base.",
+        )
     if building.notice:
         (directory / "NOTICE").write_text(building.notice.strip() + "\n", encoding="utf-8")
     questions = _golden(json.loads((evaluated.directory / exam_page.SCORES_NAME).read_text(encoding="utf-8")))

@@ -42,6 +42,7 @@ from appliance.errors import RecipeInvalid
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_LLAMA, _LLAMA_LICENCE = "Llama", "LicenseRef-Llama"
 #: What llm-compressor is asked for.
 SCHEMES = ("FP8_DYNAMIC", "W4A16", "W8A8")
 #: Scores a gate may name (``tutor.scores.Group``).
@@ -102,7 +103,7 @@ class Building:
         name: of the model.
         version: of the bundle.
         base: title of the base model.
-        licence: SPDX expression of the weights.
+        licence: SPDX expression of the weights; ``LicenseRef-Llama-…`` for Meta's.
         packaged: whether the base comes out of a pinned package (``core.recipe``); else from a directory.
         base_sha256: digest of the base's directory; empty if the builder states it.
         notice: text for the bundle's NOTICE; empty for none.
@@ -123,6 +124,16 @@ class Building:
     quantizations: Mapping[str, Quantization]
     exam: Exam
     engine: Mapping[str, EngineArguments]
+
+    def __post_init__(self) -> None:
+        """Hold a Llama to its licence's naming and notice (docs/licences.md)."""
+        if not self.licence.startswith(_LLAMA_LICENCE):
+            return
+        if not self.name.startswith(_LLAMA) or "Meta Platforms" not in self.notice:
+            raise RecipeInvalid(
+                f"The recipe's licence {self.licence} wants a name that begins with {_LLAMA}, and Meta's notice.",
+                remedy="docs/licences.md has both.",
+            )
 
     def tuning(self, profile: str) -> Tuning:
         """A profile; raises RecipeInvalid with the names there are."""
