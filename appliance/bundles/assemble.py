@@ -1,6 +1,6 @@
 """A program: base and adapter to the quantized model that is served, where the engine runs.
 
-    python -m appliance.bundles.assemble BASE ADAPTER TARGET
+    python -m appliance.bundles.assemble BASE [ADAPTER] TARGET
 
 The demo has the engine's environment alone, without peft and llm-compressor.
 What these two do to a small model is arithmetic of a few lines: the adapter's
@@ -81,12 +81,12 @@ def rounded(weights: Mapping[str, Any]) -> dict[str, Any]:
     return stored
 
 
-def assemble(base: Path, adapter: Path, target: Path) -> None:
+def assemble(base: Path, adapter: Path | None, target: Path) -> None:
     """Write the model directory.
 
     Args:
         base: a model directory in bfloat16.
-        adapter: ``adapter_model.safetensors`` and ``adapter_config.json``, as peft writes them.
+        adapter: ``adapter_model.safetensors`` and ``adapter_config.json``, as peft writes them; None for the base.
         target: directory to fill; made if missing.
 
     Raises:
@@ -95,14 +95,12 @@ def assemble(base: Path, adapter: Path, target: Path) -> None:
     """
     from safetensors.torch import load_file, save_file
 
-    stated = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
-    if stated.get("use_rslora") or stated.get("use_dora") or stated.get("bias", "none") != "none":
-        raise ValueError("the adapter is of a kind that is not added here")
-    weights = merged(
-        load_file(base / "model.safetensors"),
-        load_file(adapter / "adapter_model.safetensors"),
-        stated["lora_alpha"] / stated["r"],
-    )
+    weights: dict[str, Any]
+    if adapter is None:
+        weights = load_file(base / "model.safetensors")
+    else:
+        scale = _scale(json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8")))
+        weights = merged(load_file(base / "model.safetensors"), load_file(adapter / "adapter_model.safetensors"), scale)
     target.mkdir(parents=True, exist_ok=True)
     save_file(rounded(weights), target / "model.safetensors", metadata={"format": "pt"})
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
@@ -111,6 +109,12 @@ def assemble(base: Path, adapter: Path, target: Path) -> None:
     for name in CARRIED:
         if (base / name).is_file():
             shutil.copyfile(base / name, target / name)
+
+
+def _scale(stated: Mapping[str, Any]) -> float:
+    if stated.get("use_rslora") or stated.get("use_dora") or stated.get("bias", "none") != "none":
+        raise ValueError("the adapter is of a kind that is not added here")
+    return float(stated["lora_alpha"]) / float(stated["r"])
 
 
 def quantization() -> dict[str, Any]:
@@ -132,4 +136,4 @@ def quantization() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    assemble(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
+    assemble(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 3 else None, Path(sys.argv[-1]))

@@ -1,4 +1,4 @@
-"""Runs the conversion of GGUF weights to safetensors as a process of its own and checks what it gave."""
+"""Runs the programs that make the embedded model, each a process of its own, and checks what they gave."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from appliance.lifeline import tied_to_this_process
 
 #: How the converter is started; source file and target directory follow.
 CONVERTER = (sys.executable, "-m", "appliance.bundles.dequantize")
+#: How the assembler is started; base, adapter (or nothing) and target follow.
+ASSEMBLER = (sys.executable, "-m", "appliance.bundles.assemble")
 #: Files without which an engine cannot serve a chat.
 REQUIRED = ("chat_template.jinja", "config.json", "model.safetensors", "tokenizer.json")
 _INHERITED = ("HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
@@ -67,6 +69,35 @@ def to_safetensors(
             "The converted weights are not the ones the recipe pins.",
             remedy="Install the versions of torch and transformers that the lock names and run the same command again.",
         )
+
+
+def to_quantized(
+    base: Path,
+    adapter: Path | None,
+    target: Path,
+    tree: settings.Settings,
+    tick: Callable[[], None] = lambda: None,
+    assembler: Sequence[str] = ASSEMBLER,
+) -> None:
+    """Add the adapter to the base and round the result to eight bits, into the new directory ``target``.
+
+    Args:
+        base: the base model in bfloat16.
+        adapter: the adapter's directory, or None.
+        target: directory to fill; made if missing.
+        tree: says where the log goes.
+        tick: called about once a second meanwhile.
+        assembler: command line of the assembler.
+
+    Raises:
+        ConversionFailed: it failed; its log has the reason.
+        NotEnoughMemory: the system killed it.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    log_path = tree.state_dir / "log" / "assemble.log"
+    sources = [str(path.absolute()) for path in (base, adapter) if path is not None]
+    status = _run([*assembler, *sources, str(target.absolute())], tree, log_path, tick)
+    _judge(status, target, log_path)
 
 
 def _run(command: Sequence[str], tree: settings.Settings, log_path: Path, tick: Callable[[], None]) -> int:

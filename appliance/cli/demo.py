@@ -87,7 +87,7 @@ def _provide_model(steps: Steps, recipe: Recipe, found: Found, tree: Settings) -
             step.outcome = "reused, every file's digest right"
         else:
             if found.damage:
-                step.say(f"The model {found.damage}: it is prepared again.")
+                step.say(f"{found.damage} It is prepared again.")
             prepare.make(recipe, source, tree, step.tick)
             source.unlink(missing_ok=True)  # half of the cache; the wheel gives it again
             step.outcome = f"{gigabytes(recipe.converted.size_bytes)} in {found.directory}"

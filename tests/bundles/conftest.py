@@ -1,4 +1,4 @@
-"""A tiny model in a tiny wheel, and stand-ins for the two programs that bundles start."""
+"""A tiny model in a tiny wheel, and stand-ins for the three programs that bundles start."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance import settings
+from appliance.bundles.prepare import Programs
 from appliance.core.recipe import Pinned, Recipe
 from appliance.settings import Settings
 
@@ -65,6 +66,33 @@ if fault != "incomplete":
     (target / "model.safetensors").write_bytes(b"tiny safetensors" if fault != "other weights" else b"TINY safetensors")
 """
 
+#: Fakes the assembler: the base's files with weights of one tensor, and the adapter's name in the configuration.
+ASSEMBLER = """
+import json, pathlib, shutil, struct, sys
+fault, base, *adapter, target = sys.argv[1], *map(pathlib.Path, sys.argv[2:])
+if fault == "fail":
+    sys.exit(3)
+for name in ("chat_template.jinja", "tokenizer.json"):
+    shutil.copyfile(base / name, target / name)
+said = [path.joinpath("adapter_model.safetensors").read_text() for path in adapter]
+(target / "config.json").write_text(json.dumps({"adapters": said}))
+header = json.dumps({"w": {"dtype": "I8", "shape": [4], "data_offsets": [0, 4]}}).encode()
+(target / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+"""
+
+RECIPE = """
+name = "tiny-tutor"
+version = "1.0"
+
+[base]
+title = "Tiny"
+licence = "Apache-2.0"
+
+[quantize.w8a8]
+scheme = "W8A8"
+min_host_bytes = 1000
+"""
+
 
 @dataclass(frozen=True)
 class Shop:
@@ -73,6 +101,7 @@ class Shop:
     recipe: Recipe
     tree: Settings
     published: Path
+    folder: Path
 
     @property
     def cache(self) -> Path:
@@ -90,6 +119,10 @@ class Shop:
 
     def converter(self, fault: str = "") -> list[str]:
         return [sys.executable, "-c", CONVERTER, fault]
+
+    def programs(self, fault: str = "") -> Programs:
+        assembler = [sys.executable, "-c", ASSEMBLER, "fail" if fault == "fail late" else ""]
+        return Programs(self.converter(fault), assembler)
 
     def gguf(self) -> Path:
         path = self.tree.state_dir / "tiny.gguf"
@@ -120,4 +153,7 @@ def shop(state_dir: Path, tmp_path: Path) -> Shop:
         weights=pinned("tiny/tiny.gguf", GGUF),
         converted=pinned("model.safetensors", SAFETENSORS),
     )
-    return Shop(recipe, settings.load(state_dir=state_dir), published)
+    folder = tmp_path / "models"
+    (folder / recipe.name).mkdir(parents=True)
+    (folder / recipe.name / "recipe.toml").write_text(RECIPE)
+    return Shop(recipe, settings.load(state_dir=state_dir), published, folder)

@@ -83,7 +83,7 @@ def box(prepared_state: Path) -> Iterator[Box]:
     environment = clean_environment(
         APPLIANCE_GATEWAY__PORT=str(port),
         APPLIANCE_GATEWAY__ADMIN_PORT=str(free_port()),
-        APPLIANCE_ENGINE__MODEL_DIR=str(prepared_state / "active"),
+        **served_from(prepared_state),
     )
     options = ["--state-dir", str(state_dir)]
     process = subprocess.Popen([*APPLIANCE, "serve", "--log-files", *options], env=environment)
@@ -108,6 +108,14 @@ def clean_environment(**more: str) -> dict[str, str]:
     """This process's environment without settings of the appliance but those given."""
     inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
     return inherited | {f"{PREFIX}GATEWAY__ADMIN_PORT": "0"} | more
+
+
+def served_from(prepared: Path) -> dict[str, str]:
+    """Settings with which an appliance of another state directory serves the prepared model, and trusts its key."""
+    return {
+        f"{PREFIX}ENGINE__MODEL_DIR": str(prepared / "active"),
+        f"{PREFIX}BUNDLES__TRUSTED_KEYS_DIR": str(prepared / "trust"),
+    }
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from appliance.bundles import recipes
 from appliance.engine import probe, processes
-from tests.e2e.conftest import APPLIANCE, clean_environment
+from tests.e2e.conftest import APPLIANCE, clean_environment, served_from
 from tests.engine.supervised_engine import alive, until
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -28,7 +28,7 @@ def engine(prepared_state, state_dir):
             [*APPLIANCE, "engine", "--state-dir", str(state_dir), "--log-file", str(state_dir / "vllm.log")],
             stdout=log,
             stderr=log,
-            env=clean_environment(APPLIANCE_ENGINE__MODEL_DIR=str(prepared_state / "active")),
+            env=clean_environment(**served_from(prepared_state)),
         )
     wait_ready(process, state_dir)
     yield process
