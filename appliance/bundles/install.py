@@ -14,7 +14,7 @@ from pathlib import Path
 from appliance.bundles import digests, durable, installed, verify
 from appliance.bundles.digests import CHUNK_BYTES, Report, silent
 from appliance.bundles.installed import INCOMING_PREFIX
-from appliance.bundles.source import PackedSource, Source
+from appliance.bundles.source import PackedSource, Source, read
 from appliance.bundles.trust import Trust
 from appliance.bundles.verify import Signed, Verified
 from appliance.core import bundle_version
@@ -237,7 +237,7 @@ class _Copy:
             copy.truncate(start)
             copy.seek(start)
             file.seek(start)
-            while left > 0 and (data := file.read(min(CHUNK_BYTES, left))):
+            while left > 0 and (data := read(file, name, min(CHUNK_BYTES, left))):
                 copy.write(data)
                 left -= len(data)
                 done += len(data)

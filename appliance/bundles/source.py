@@ -40,10 +40,20 @@ class Source(ABC):
     def document(self, name: str) -> bytes:
         """The whole of a short file; raises as :meth:`open`."""
         with self.open(name) as file:
-            content = file.read(MAX_DOCUMENT_BYTES + 1)
+            content = read(file, name, MAX_DOCUMENT_BYTES + 1)
         if len(content) > MAX_DOCUMENT_BYTES:
             raise ModelUnusable(f"The bundle's {name} is too long.")
         return content
+
+
+def read(file: BinaryIO, name: str, size_bytes: int) -> bytes:
+    """Some bytes of an open file of a bundle; raises ModelUnusable where the stick or disk fails."""
+    try:
+        return file.read(size_bytes)
+    except OSError as err:
+        raise ModelUnusable(
+            f"The bundle's {name} cannot be read: {err.strerror}.", remedy="Copy it again, or take another stick."
+        ) from None
 
 
 def find(path: Path) -> Source:

@@ -38,10 +38,19 @@ class Trust:
         """The keys in a directory: every ``*.toml`` in it; none if there is no directory.
 
         Raises:
-            SettingsInvalid: one of them is unreadable or not of the right form; all the others wait for it to be mended.
+            SettingsInvalid: the directory or one of them is unreadable or not of the right form; all wait for it to be mended.
         """
         keys: dict[str, TrustedKey] = {}
-        for path in sorted(directory.glob("*.toml")):
+        try:
+            there = sorted(directory.iterdir()) if directory.exists() else []
+        except OSError as err:  # no reason to trust nobody, or to take what is not signed
+            raise SettingsInvalid(
+                f"The directory of trusted keys {directory} cannot be read: {err.strerror}.",
+                remedy="Let the appliance's users read it.",
+            ) from None
+        for path in there:
+            if path.suffix != ".toml":
+                continue
             try:
                 text = path.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError):

@@ -101,6 +101,13 @@ def files(
     report: Report = silent,
 ) -> Signed:
     """Check a bundle wherever its files are; arguments and errors as those of :func:`directory`."""
+    try:
+        return _checked(bundle, trust, now, checks, report)
+    except OSError as err:
+        raise ModelUnusable(f"The bundle cannot be read: {err.strerror}.", remedy=_READ) from None
+
+
+def _checked(bundle: Files, trust: Trust, now: float | None, checks: frozenset[str], report: Report) -> Signed:
     sizes = bundle.sizes()
     refused = manifest.problems(sorted(set(sizes) - {manifest.FILE_NAME, manifest.SIGNATURE_NAME}))
     if refused:
@@ -151,6 +158,7 @@ def read_signed(signature: bytes, stated: bytes, trust: Trust, now: float | None
 
 
 _DO_NOT_USE = "Do not use this bundle; a file that can carry code never belongs in one."
+_READ = "Copy it again, or take another stick; on the box, let this user read it."
 _ASK = "Ask whoever made it for a whole one."
 
 
@@ -236,13 +244,20 @@ def _examine(file: BinaryIO, name: str, size_bytes: int, sha256: str, report: An
 
 def _whole(stated: Manifest, documents: dict[str, Any], checks: frozenset[str]) -> None:
     for name, document in documents.items():
-        for place in manifest.code_references(document):
+        for place in _code_references(name, document):
             raise ModelUnusable(f"The bundle's {name} asks to run code from the model ({place}).", remedy=_DO_NOT_USE)
     if not isinstance(documents.get("config.json"), dict):
         raise ModelUnusable("The bundle's config.json is no object.", remedy=_ASK)
     sbom.names(documents.get(stated.sbom))
     if stated.golden:
         golden.parse(documents.get(stated.golden), checks)
+
+
+def _code_references(name: str, document: Any) -> list[str]:
+    try:
+        return list(manifest.code_references(document))
+    except RecursionError:
+        raise ModelUnusable(f"The bundle's {name} is nested too deeply.", remedy=_DO_NOT_USE) from None
 
 
 def _json(name: str, content: bytes) -> Any:

@@ -72,7 +72,6 @@ async def _supervise(plan: Plan, planner: _Planner, claim: Claim, output: IO[byt
     terms = Terms(
         control_path=tree.control_path,
         switching_path=tree.switching_path,
-        hold_seconds=tree.gateway.switch_deadline_seconds,
         active=lambda: tree.model_dir.resolve() if tree.model_dir.is_dir() else None,
         plan=planner.installed,
     )

@@ -36,6 +36,8 @@ log = logs.get(__name__)
 
 #: Of the asker, from the first token of the new model to its verdict.
 VERDICT_SECONDS = 900.0
+#: How long the gateway holds requests after the last sign of life of the engine's process.
+HOLD_SECONDS = 20.0
 #: From the connection to the order.
 ORDER_SECONDS = 10.0
 _MAX_LINE_BYTES = 65_536
@@ -49,14 +51,12 @@ class Terms:
     Args:
         control_path: where to listen.
         switching_path: the note to the gateway.
-        hold_seconds: how long the note holds at most, should this process die.
         active: the directory that the link names now, resolved; None if it names none.
         plan: the plan to serve a directory, after every check; raises ApplianceError.
     """
 
     control_path: Path
     switching_path: Path
-    hold_seconds: float
     active: Callable[[], Path | None]
     plan: Callable[[Path], Plan]
 
@@ -95,11 +95,12 @@ class Control:
     async def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asker = _Asker(reader, writer)
         try:
+            order = await asker.heard()
             if self._busy:
                 raise AlreadyRunning("The engine is changing its model already.", remedy="Wait until that is done.")
             self._busy = True
             try:
-                await self._change(Path(str((await asker.heard()).get("load", ""))), asker)
+                await self._change(Path(str(order.get("load", ""))), asker)
             finally:
                 self._busy = False
         except ApplianceError as err:
@@ -113,8 +114,9 @@ class Control:
         plan = await asyncio.to_thread(terms.plan, directory)
         began = time.monotonic()
         log.info("model changes", model=plan.model)
-        self._claim.hold_requests(terms.switching_path, terms.hold_seconds)
+        holding = asyncio.create_task(self._hold())
         try:
+            await asyncio.sleep(0)  # the note is there from here on
             asker.tell(step="finishing", model=before.model)
             try:
                 await supervisor.change(plan, fallback=before)
@@ -129,11 +131,18 @@ class Control:
                     asker.tell(step="returning", model=before.model)
                     await supervisor.change(before)
         finally:
+            holding.cancel()
             self._claim.let_requests_pass(terms.switching_path)
         kept = supervisor.plan is plan
         seconds = round(time.monotonic() - began, 1)
         log.info("model settled", model=supervisor.plan.model, duration_seconds=seconds)
         asker.tell(step="settled", model=supervisor.plan.model, kept=kept, seconds=seconds)
+
+    async def _hold(self) -> None:
+        """Keep the note to the gateway alive until cancelled; should this process die, it ends by itself."""
+        while True:
+            self._claim.hold_requests(self._terms.switching_path, HOLD_SECONDS)
+            await asyncio.sleep(HOLD_SECONDS / 4)
 
     def _is_active(self, directory: Path) -> bool:
         return self._terms.active() == directory.resolve()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,15 @@ def test_key_of_another_kind_stops_everything_by_name(tmp_path, kind):
     signed.Key(tmp_path, text).write(tmp_path / "trust")
     with pytest.raises(SettingsInvalid, match=r"example\.toml"):
         Trust.read(tmp_path / "trust")
+
+
+def test_unreadable_directory_is_no_empty_one(tmp_path, monkeypatch):
+    def denied(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(SettingsInvalid, match="Permission denied"):
+        Trust.read(tmp_path)
 
 
 def test_unreadable_key_is_no_missing_key(tmp_path):

@@ -210,6 +210,22 @@ def test_golden_question_with_an_unknown_check_is_refused_before_it_is_installed
     assert verify.directory(bundle, key.trusted(), NOW, checks=frozenset({"of_the_future"}))
 
 
+@pytest.mark.parametrize("what", ["[" * 50_000 + "]" * 50_000, '{"a":' * 50_000 + "1" + "}" * 50_000])
+def test_nesting_that_exhausts_the_parser_is_refused(tmp_path, key, what):
+    bundle = signed.seal(signed.fill(tmp_path / "b", generation_config__json=what), key)
+    with pytest.raises(ModelUnusable, match="generation_config"):
+        check(bundle, key)
+
+
+def test_stick_that_cannot_be_read_is_a_message(bundle, key, monkeypatch):
+    def fails(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(verify, "_examine", fails)
+    with pytest.raises(ModelUnusable, match="Input/output error"):
+        check(bundle, key)
+
+
 def test_directory_that_is_not_there_says_so(tmp_path, key):
     with pytest.raises(BundleNotFound):
         check(tmp_path / "nothing", key)

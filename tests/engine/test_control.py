@@ -11,6 +11,7 @@ import time
 import pytest
 
 from appliance import settings
+from appliance.engine import control
 from tests.engine.supervised_engine import NotifySocket, alive, until
 
 pytestmark = pytest.mark.process
@@ -99,7 +100,7 @@ def test_model_that_the_link_names_in_the_end_is_kept(state, engine, asker):
     asker.load(state / "bundles" / "new")
     assert asker.step("serving")["model"] == "fake"
     assert serving(engine) == "new"
-    assert time.monotonic() < float(note(engine).read_text()) <= time.monotonic() + 60
+    assert time.monotonic() < float(note(engine).read_text()) <= time.monotonic() + control.HOLD_SECONDS
     use(state, "new")
     asker.decided()
     assert asker.step("settled")["kept"] is True
@@ -156,6 +157,7 @@ def test_second_order_is_refused_while_the_first_runs(state, engine, asker):
     asker.load(state / "bundles" / "new")
     asker.step("serving")
     other = Asker(engine)
+    other.load(state / "bundles" / "new")
     assert other.step("refused")["key"] == "already_running"
     other.leave()
 

@@ -61,7 +61,7 @@ def terms(state: Path, options: dict) -> Terms:
             raise ModelUnusable("That is no installed bundle.")
         return plan(state, options, state / "fake" / directory.name)
 
-    return Terms(tree.control_path, tree.switching_path, 60.0, (state / "active").resolve, planned)
+    return Terms(tree.control_path, tree.switching_path, (state / "active").resolve, planned)
 
 
 async def serve(state: Path, options: dict) -> None:
