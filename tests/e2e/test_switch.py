@@ -31,6 +31,7 @@ CLIENTS = 6
 
 
 def golden(wanted: str) -> str:
+    """One question whose answer must contain that; every answer contains nothing."""
     question = {
         "id": "speaks",
         "messages": [{"role": "user", "content": "What is the capital of France?"}],
@@ -45,7 +46,8 @@ def bundle(prepared: Path, target: Path, version: str, wanted: str, key: signed.
     target.mkdir()
     for path in (prepared / "active").resolve().iterdir():
         if path.name not in (manifest.FILE_NAME, manifest.SIGNATURE_NAME):
-            os.link(path, target / path.name)
+            # Only the weights are shared: whatever is written anew here must not change the other.
+            (os.link if path.suffix == ".safetensors" else shutil.copy)(path, target / path.name)
     (target / "golden.json").write_text(golden(wanted))
     stated = Manifest(
         NAME,
@@ -155,7 +157,7 @@ def switch_box(prepared_state: Path) -> Iterator[SwitchBox]:
         APPLIANCE_ENGINE__SOCKET_PATH=str(short / "engine.sock"),
     )
     box = SwitchBox(state, f"http://127.0.0.1:{port}/v1/", environment)
-    for version, wanted in (("1.0.0", "Paris"), ("2.0.0", "Paris"), ("3.0.0", "서울특별시")):
+    for version, wanted in (("1.0.0", ""), ("2.0.0", ""), ("3.0.0", "서울특별시")):
         box.done("bundle", "install", str(bundle(prepared_state, state / version, version, wanted, key)))
     box.done("bundle", "activate", f"{NAME}-1.0.0")
     process = subprocess.Popen([*APPLIANCE, "serve", "--log-files", "--state-dir", str(state)], env=environment)
