@@ -52,12 +52,12 @@ def run(
 
 
 def _target(settings: Settings, key: str) -> Target:
-    host = serve.reachable_host(settings.gateway.host)
     gateway = settings.gateway
     pages: tuple[tuple[str, int, str], ...] = ()
-    if gateway.admin_host and gateway.admin_port:
+    if gateway.admin_host and gateway.admin_port:  # else there are none, or nobody knows where
         admin_host = serve.reachable_host(gateway.admin_host)
         pages = tuple((admin_host, gateway.admin_port, path) for path in admin.PATHS)
+    host = serve.reachable_host(gateway.host)
     return Target(host, gateway.port, key, settings.state_dir.absolute(), metrics=pages)
 
 

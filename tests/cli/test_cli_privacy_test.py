@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from appliance.cli import privacy_test
 from appliance.gateway.keystore import KeyStore
+from appliance.settings import Settings
 from tests.fakes.engine import FakeEngine
 from tests.gateway.conftest import start
 
@@ -44,6 +46,22 @@ def test_clean_box_is_exit_0_and_the_tests_key_is_revoked(state_dir: Path, port:
     assert report["searched"]["state directory"] > 0
     keys = {key.app: key for key in KeyStore(state_dir / "keys.sqlite3").list()}
     assert keys["privacy-test"].revoked_at is not None
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "searched"),
+    [
+        ("0.0.0.0", 8081, [("127.0.0.1", 8081, "/metrics"), ("127.0.0.1", 8081, "/metrics/engine")]),
+        ("", 8081, []),
+        ("127.0.0.1", 0, []),
+    ],
+)
+def test_both_pages_of_metrics_are_searched_where_they_are(
+    monkeypatch: pytest.MonkeyPatch, host: str, port: int, searched: list[tuple[str, int, str]]
+) -> None:
+    monkeypatch.setenv("APPLIANCE_GATEWAY__ADMIN_HOST", host)
+    monkeypatch.setenv("APPLIANCE_GATEWAY__ADMIN_PORT", str(port))
+    assert list(privacy_test._target(Settings(), "key").metrics) == searched
 
 
 def test_appliance_that_does_not_run_is_one_line_with_the_remedy(state_dir: Path) -> None:
