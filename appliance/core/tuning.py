@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -52,12 +51,14 @@ class Tuning:
     heldout_rows: int = 64
 
 
-def parse(table: Mapping[str, Any]) -> Tuning:
+def parse(table: Any) -> Tuning:
     """Read a profile's table.
 
     Raises:
         RecipeInvalid: an unknown name, or a value that is not of its default's type or not positive.
     """
+    if not isinstance(table, dict):
+        raise RecipeInvalid("The recipe's fine-tuning profile is no table.")
     defaults = Tuning()
     known = {field.name for field in fields(Tuning)}
     for name, value in table.items():
