@@ -106,7 +106,7 @@ class Relay:
         try:
             return await self._admission.enter(this.app, this.priority, request.sequences, len(request.payload), caller)
         finally:
-            this.queue_seconds = time.monotonic() - began
+            this.queue_seconds += time.monotonic() - began
 
     async def _whole(self, response: EngineResponse, request: Forwarded, this: Exchange, send: Send) -> None:
         body = await response.read()

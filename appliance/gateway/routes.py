@@ -5,6 +5,7 @@ The endpoints are plain ASGI, so that a stream's bytes pass through untouched.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 
 import orjson
@@ -131,7 +132,7 @@ class Routes:
             this.cancelled = True
             return
         if self._hold.is_on:  # not later: a model's name means what is served then
-            await self._hold.passed()
+            await self._until_changed(this)
         catalogue = self._catalogue(this)
         request = clean(raw, catalogue)
         if this.lease is not None:
@@ -147,6 +148,14 @@ class Routes:
             await self._relay(path, request, this, by, send)
         finally:
             by.close()
+
+    async def _until_changed(self, this: Exchange) -> None:
+        """Wait while the engine changes its model; that counts as waiting, not as work of the gateway."""
+        began = time.monotonic()
+        try:
+            await self._hold.passed()
+        finally:
+            this.queue_seconds = time.monotonic() - began
 
     def _catalogue(self, this: Exchange) -> Catalogue:
         """The models as the request's key sees them."""

@@ -9,9 +9,11 @@ import anyio
 import httpx
 import pytest
 
+from appliance.core.usage import group
 from appliance.errors import EngineBusy, EngineUnavailable
 from appliance.gateway import hold
 from appliance.gateway.hold import Hold
+from appliance.gateway.record_reader import RecordReader
 from tests.gateway.conftest import start
 
 
@@ -34,15 +36,25 @@ def test_request_waits_for_the_new_engine_and_is_answered(state_dir, engine):
         gateway.wait_ready(False)
         assert answers == []
         engine.start()
+        time.sleep(0.25)  # they wait for a time that can be told from none
         assert len(engine.generations()) == asked_before, "a request passed while the model was being changed"
         gateway.settings.switching_path.unlink()
         for asker in askers:
             asker.join(15)
         assert [answer.status_code for answer in answers] == [200] * 5
+        wait_for_account(gateway, seconds=5 * 0.2)
 
 
 def ask(gateway, answers):
     answers.append(gateway.chat())
+
+
+def wait_for_account(gateway, seconds):
+    """Until the account of use says that requests waited that long, all together."""
+    reader, deadline = RecordReader(gateway.settings.record_database_path), time.monotonic() + 5
+    while sum(row["queue_seconds"] for row in group(reader.usage(0, None), ["app"])) < seconds:
+        assert time.monotonic() < deadline, "the account does not say that they waited"
+        time.sleep(0.02)
 
 
 async def until(condition):
