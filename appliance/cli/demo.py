@@ -10,7 +10,7 @@ import typer
 
 from appliance.bundles import fetch, prepare, recipes
 from appliance.bundles.prepare import Found
-from appliance.cli import demo_key, interrupt, preflight, serve, state
+from appliance.cli import demo_key, demo_question, interrupt, preflight, serve, state
 from appliance.cli.children import Children
 from appliance.cli.steps import Steps
 from appliance.core.preflight import DEMO_MEMORY_BYTES, FRESH_DISK_BYTES, PREPARED_DISK_BYTES, Needs, gigabytes
@@ -19,12 +19,6 @@ from appliance.errors import EngineFailed, EngineMissing
 from appliance.settings import Settings
 
 DEFAULT_STATE_DIR = Path(".state/demo")
-#: In English, since the base model was taught no Korean.
-QUESTION = (
-    "A student worked out 47 + 38 and answered 75, forgetting to carry the 1 from 7 + 8 = 15. "
-    "Explain the mistake to the student and show the correct addition step by step."
-)
-_MAX_TOKENS = 120
 _STEPS = 7
 
 
@@ -47,7 +41,7 @@ def demo(
             _provide_model(steps, recipe, found, tree)
             key = _start(steps, children, tree)
             _ask(steps, recipe.name, key, tree)
-            _print_access(recipe.name, key, tree)
+            _print_access(recipe.name, key, tree, is_tuned=recipe.adapter is not None)
             if not once:
                 typer.echo("Serving until Ctrl-C.", err=True)
                 serve.keep(children)
@@ -116,41 +110,31 @@ def _ask(steps: Steps, model: str, key: str, tree: Settings) -> None:
             "The openai package is not installed in this environment.",
             remedy="Install the engine-cpu lock (deploy/locks/), which holds it.",
         ) from None
-    with steps.step("Ask about one wrong answer with the openai SDK") as step:
-        typer.echo(f"\n{QUESTION}\n")
+    with steps.step("Ask about one pupil's mistake with the openai SDK") as step:
         # A proxy set for the internet is not the way to this machine.
         http_client = openai.DefaultHttpxClient(trust_env=False)
-        tokens = 0
-        try:
-            with openai.OpenAI(base_url=serve.base_url(tree), api_key=key, http_client=http_client) as client:
-                stream = client.chat.completions.create(
-                    model=model,
-                    messages=[{"role": "user", "content": QUESTION}],
-                    max_completion_tokens=_MAX_TOKENS,
-                    temperature=0,
-                    stream=True,
-                    stream_options={"include_usage": True},
-                )
-                for chunk in stream:
-                    for choice in chunk.choices:
-                        typer.echo(choice.delta.content or "", nl=False)
-                    tokens = chunk.usage.completion_tokens if chunk.usage else tokens
-        except openai.APIError as err:
-            raise EngineFailed(
-                f"The model did not answer ({type(err).__name__}).", remedy=f"The logs are in {serve.log_dir(tree)}."
-            ) from None
+        with openai.OpenAI(base_url=serve.base_url(tree), api_key=key, http_client=http_client) as client:
+            try:
+                text, tokens = demo_question.ask(client, model, lambda piece: typer.echo(piece, nl=False))
+            except EngineFailed as err:
+                raise EngineFailed(err.message, remedy=f"The logs are in {serve.log_dir(tree)}.") from None
         typer.echo("\n")
+        for line in demo_question.explained(text):
+            typer.echo(line)
+        typer.echo("")
         step.outcome = f"{tokens} tokens"
 
 
-def _print_access(model: str, key: str, tree: Settings) -> None:
-    body = {"model": model, "messages": [{"role": "user", "content": "What is 47 + 38?"}]}
+def _print_access(model: str, key: str, tree: Settings, *, is_tuned: bool) -> None:
+    asked = demo_question.request(model)
+    body = {name: asked[name] for name in ("model", "messages")}
     url = serve.base_url(tree)
-    typer.echo("This is the base model as published, not fine-tuned yet: it may be wrong, and it knows no Korean.\n")
+    if not is_tuned:
+        typer.echo("This is the base model as published, not fine-tuned: it knows neither the task nor Korean.\n")
     typer.echo(f"base_url  {url}")
     typer.echo(f"api_key   {key}")
     typer.echo(f"model     {model}")
     typer.echo(
         f"curl      curl -sS {url}/chat/completions -H 'Authorization: Bearer {key}' "
-        f"-H 'Content-Type: application/json' -d '{json.dumps(body)}'\n"
+        f"-H 'Content-Type: application/json' -d '{json.dumps(body, ensure_ascii=False)}'\n"
     )

@@ -19,11 +19,11 @@ def test_once_asks_prints_what_an_app_needs_and_leaves_nothing_running(state_dir
     assert command.ended() == 0
     key = (state_dir / "demo-key").read_text().strip()
     said = "".join(command.out)
-    assert "The one was not carried." in said
+    assert "받아올림 빠뜨림 / carry dropped in addition" in said
+    assert "맞음 / right" in said
     assert f"base_url  http://127.0.0.1:{command.port}/v1" in said
     assert f"api_key   {key}" in said
     assert f"curl -sS http://127.0.0.1:{command.port}/v1/chat/completions -H 'Authorization: Bearer {key}'" in said
-    assert "not fine-tuned" in said
     assert not any(map(lives, children))
 
 

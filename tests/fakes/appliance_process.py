@@ -20,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-ANSWER = "The one was not carried."
+ANSWER = '{"correct_answer":"83","error_type":"addition_carry_dropped","explanation":"7+6=13: 1을 올려요."}'
 
 
 class Gateway(http.server.BaseHTTPRequestHandler):
