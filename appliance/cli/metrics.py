@@ -43,6 +43,11 @@ name of the key, which only the box's operator can make; the first 200 since the
 share `(other)`, and requests without a usable key count as `(none)`.
 
 ## The gateway's
+The GPU's are in [exporter.md](exporter.md). Times are taken inside the event loop: while its core is full, a wait for the
+loop counts as the engine's or the queue's; what a client sees then is measured by `make bench`. Counts begin at the start of
+the process; the account of use that outlives it is `appliance usage`. The log's line of a request has its times too, with
+the request id that the audit and the client have.
+
 Names that begin with `process_` are those of every Prometheus client library.
 
 | name | type | labels | meaning |
