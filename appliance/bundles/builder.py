@@ -16,7 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.bundles import base, digests, evaluate, exam, exam_page, finetune, merge, pack, quantize, sign
+from appliance.bundles import (
+    base,
+    digests,
+    evaluate,
+    exam,
+    exam_page,
+    finetune,
+    merge,
+    pack,
+    provenance,
+    quantize,
+    sign,
+)
+from appliance.bundles.provenance import Training
 from appliance.bundles.stage import Done
 from appliance.bundles.workshop import Workshop
 from appliance.core import golden, recipe
@@ -103,6 +116,8 @@ def build(order: Order, building: Building, shop: Workshop, announce: Announce, 
         tell(f"{_words(evaluated)}; {', '.join(f'{name} {share:.1%}' for name, share in reached.items())}")
         if not order.ignore_gate:
             evaluate.require(building.exam, reached)
+    if order.profile:
+        _keep(order, building, shop, source, evaluated)
     with announce("seal") as tell:
         directory = _assemble(building, quantized, evaluated, shop.out)
         stated = _statement(order, building, quantization, reached)
@@ -111,6 +126,27 @@ def build(order: Order, building: Building, shop: Workshop, announce: Announce, 
             sign.directory(directory, order.key, order.password)
         tell(f"{directory}{'' if order.key else ', not signed'}")
     return directory
+
+
+def _keep(order: Order, building: Building, shop: Workshop, source: Done, evaluated: Done) -> None:
+    """Leave the adapter with its provenance in ``adapter``, to be put beside the recipe."""
+    tuned = shop.out / "finetuned"
+    tuning = building.tuning(order.profile)
+    training = Training(
+        base=building.base,
+        base_sha256=source.receipt.digest,
+        recipe_sha256=digests.of_file(order.recipe_folder / recipe.FILE_NAME),
+        profile=order.profile,
+        tuning=tuning,
+        corpus_sha256=finetune.corpus_digest(tuning.seed),
+        command=f"appliance bundle build {order.recipe_folder.name} --finetune {order.profile}",
+    )
+    scores = json.loads((evaluated.directory / exam_page.SCORES_NAME).read_text(encoding="utf-8"))
+    history = json.loads((tuned / finetune.LOSS_NAME).read_text(encoding="utf-8"))
+    target = shop.out / ADAPTER_FOLDER
+    provenance.keep(tuned / finetune.ADAPTER_FOLDER, target, training, history, scores["models"])
+    shutil.copyfile(tuned / finetune.CURVE_NAME, target / finetune.CURVE_NAME)
+    _write_golden(target, scores)
 
 
 def _words(done: Done) -> str:
@@ -149,12 +185,15 @@ def _assemble(building: Building, quantized: Done, evaluated: Done, out: Path) -
         )
     if building.notice:
         (directory / "NOTICE").write_text(building.notice.strip() + "\n", encoding="utf-8")
-    questions = _golden(json.loads((evaluated.directory / exam_page.SCORES_NAME).read_text(encoding="utf-8")))
-    if questions:
+    _write_golden(directory, json.loads((evaluated.directory / exam_page.SCORES_NAME).read_text(encoding="utf-8")))
+    return directory
+
+
+def _write_golden(directory: Path, scores: Mapping[str, Any]) -> None:
+    if questions := _golden(scores):
         document = {"format": golden.FORMAT, "questions": questions}
         text = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
         (directory / golden.FILE_NAME).write_text(text, encoding="utf-8")
-    return directory
 
 
 def _golden(scores: Mapping[str, Any]) -> list[dict[str, Any]]:

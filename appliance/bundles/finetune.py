@@ -30,6 +30,7 @@ from appliance.tutor.corpus import samples
 #: Weights of the adapter are kept in bfloat16: half the size, and what the base is in.
 ADAPTER_FOLDER = "adapter"
 CHECKPOINT_FOLDER = "checkpoints"
+LOSS_NAME, CURVE_NAME = "loss.json", "loss.png"
 _CORPUS_LOOK = 500
 
 
@@ -86,8 +87,8 @@ def finetune(job: Job) -> None:
             parameter.data = parameter.data.to(torch.bfloat16)
     model.save_pretrained(adapter, safe_serialization=True)
     (adapter / "README.md").unlink(missing_ok=True)
-    (job.target / "loss.json").write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
-    draw(trainer.state.log_history, job.target / "loss.png")
+    (job.target / LOSS_NAME).write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
+    draw(trainer.state.log_history, job.target / CURVE_NAME)
 
 
 def _base_model(job: Job, on_gpu: bool) -> Any:

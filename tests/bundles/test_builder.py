@@ -115,6 +115,25 @@ def test_without_an_adapter_the_base_is_bundled_as_it_is(build):
     assert "merge" not in build.shop.ran
 
 
+def test_trained_adapter_is_left_with_its_provenance_and_golden_questions(build):
+    def train(job):
+        adapter = Path(job["target"], "adapter")
+        adapter.mkdir()
+        Path(job["target"], "checkpoints").mkdir()
+        for name in ("adapter_model.safetensors", "adapter_config.json"):
+            (adapter / name).write_text("trained")
+        Path(job["target"], "loss.json").write_text('[{"step": 3, "loss": "0.5"}]')
+        Path(job["target"], "loss.png").write_bytes(b"png")
+
+    build.shop.programs["finetune"] = train
+    build.run(profile="cpu")
+    kept = build.shop.out / "adapter"
+    stated = json.loads((kept / "provenance.json").read_text())
+    assert stated["command"] == "appliance bundle build tiny --finetune cpu"
+    assert (stated["profile"], stated["loss_last"], stated["evaluation"]["diagnosis"]) == ("cpu", 0.5, 1.0)
+    assert {path.name for path in kept.iterdir()} >= {"adapter_model.safetensors", "golden.json", "loss.png"}
+
+
 def test_key_signs_the_bundle(build, tmp_path):
     key = signed.make_key(tmp_path)
     directory = build.run(key=key.private)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from appliance.bundles import merge
@@ -15,8 +17,7 @@ def adapter(tmp_path):
 def test_stage_merges_once_and_again_for_another_adapter(tmp_path, adapter):
     def fake(job):
         assert job["adapter"] == str(adapter)
-        with open(f"{job['target']}/model.safetensors", "w") as file:
-            file.write("merged")
+        Path(job["target"], "model.safetensors").write_text("merged")
 
     made = shop.make(tmp_path, merge=fake)
     base = shop.model(tmp_path)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 from appliance.bundles import quantize
 from appliance.core.building import Quantization
@@ -10,8 +11,7 @@ def test_stage_is_done_once_for_each_scheme(tmp_path):
 
     def fake(job):
         jobs.append(job)
-        with open(f"{job['target']}/model.safetensors", "w") as file:
-            file.write(job["scheme"])
+        Path(job["target"], "model.safetensors").write_text(job["scheme"])
 
     made = shop.make(tmp_path, quantize=fake)
     base = shop.model(tmp_path)
