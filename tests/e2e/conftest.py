@@ -44,6 +44,7 @@ class Box:
         model: name of the active model.
         socket_path: the engine's Unix socket.
         state_dir: its state directory; the logs are in ``log/`` below it.
+        admin_url: the admin listener.
     """
 
     base_url: str
@@ -51,6 +52,7 @@ class Box:
     model: str
     socket_path: Path
     state_dir: Path
+    admin_url: str
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -79,10 +81,10 @@ def prepared_state() -> Path:
 def box(prepared_state: Path) -> Iterator[Box]:
     """Engine and gateway on the real model, shared by the whole session: leave it as you found it."""
     state_dir = Path(tempfile.mkdtemp(prefix="appl-e2e-", dir="/tmp"))
-    port = free_port()
+    port, admin_port = free_port(), free_port()
     environment = clean_environment(
         APPLIANCE_GATEWAY__PORT=str(port),
-        APPLIANCE_GATEWAY__ADMIN_PORT=str(free_port()),
+        APPLIANCE_GATEWAY__ADMIN_PORT=str(admin_port),
         **served_from(prepared_state),
     )
     options = ["--state-dir", str(state_dir)]
@@ -96,7 +98,14 @@ def box(prepared_state: Path) -> Iterator[Box]:
             capture_output=True,
         )
         key = json.loads(made.stdout)["key"]
-        yield Box(f"http://127.0.0.1:{port}/v1", key, recipes.EMBEDDED, state_dir / "run" / "engine.sock", state_dir)
+        yield Box(
+            base_url=f"http://127.0.0.1:{port}/v1",
+            key=key,
+            model=recipes.EMBEDDED,
+            socket_path=state_dir / "run" / "engine.sock",
+            state_dir=state_dir,
+            admin_url=f"http://127.0.0.1:{admin_port}",
+        )
     finally:
         process.send_signal(signal.SIGTERM)
         status = process.wait(120)
