@@ -167,7 +167,6 @@ def switch_box(prepared_state: Path) -> Iterator[SwitchBox]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(120)
-        shutil.copytree(state / "log", "/tmp/appl-switch-log", dirs_exist_ok=True)
         shutil.rmtree(state)
         shutil.rmtree(short)
 
