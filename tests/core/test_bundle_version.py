@@ -12,7 +12,8 @@ def test_order_is_that_of_semantic_versioning():
     texts = ["1.0-alpha", "1.0-alpha.1", "1.0-alpha.beta", "1.0-beta.2", "1.0-beta.11", "1.0-rc.1", "1.0", "1.0.1"]
     texts += ["1.2", "1.10", "2"]
     versions = [bundle_version.parse(text) for text in texts]
-    assert sorted(versions[::-1]) == versions
+    turned = versions[::-1]
+    assert sorted(turned) == versions
     assert len(set(versions)) == len(versions)
 
 
