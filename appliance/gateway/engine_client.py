@@ -167,7 +167,7 @@ class EngineResponse:
             Abandoned: nobody waits for the answer any more.
         """
         connection = self._connection
-        while not connection.parts and not connection.complete and not connection.broken:
+        while not connection.parts and not connection.complete and not connection.broken and not connection.parts:
             await connection.progress()
         data = connection.drain()
         if not data and connection.broken and not connection.complete:
@@ -186,7 +186,8 @@ class EngineResponse:
         """Give the connection back if the answer is complete, else close it: the engine then stops generating."""
         connection = self._connection
         connection.end()
-        if connection.complete and connection.reusable and not connection.broken:
+        # What was not read must never meet the next request, which may be another app's.
+        if connection.complete and connection.reusable and not connection.broken and not connection.parts:
             self._give_back(connection)
         else:
             connection.abort()
@@ -248,6 +249,7 @@ class _Connection(asyncio.Protocol):
         idle_timeout_seconds: float,
     ) -> None:
         self._parser = httptools.HttpResponseParser(self)
+        self.parts.clear()
         self._size = 0
         self._timed_out = False
         self.answered = self.has_head = self.complete = self.reusable = False

