@@ -167,7 +167,7 @@ class EngineResponse:
             Abandoned: nobody waits for the answer any more.
         """
         connection = self._connection
-        while not connection.parts and not connection.complete and not connection.broken and not connection.parts:
+        while not connection.parts and not connection.complete and not connection.broken:
             await connection.progress()
         data = connection.drain()
         if not data and connection.broken and not connection.complete:
