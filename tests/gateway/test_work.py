@@ -19,12 +19,12 @@ import pytest
 pytestmark = pytest.mark.process
 ROOT = Path(__file__).resolve().parents[2]
 #: Calls on the event loop's thread: of a request, and of a token of a stream.
-CALLS_A_REQUEST = 485
-CALLS_A_TOKEN = 53
+CALLS_A_REQUEST = 505
+CALLS_A_TOKEN = 57
 #: Times the bytes of a large body that are held at one time.
 BODIES_HELD = 4.5
 #: System calls of the event loop's thread: in from client, engine and a wake-up; out to engine, client and a wake-up.
-READS_A_REQUEST = WRITES_A_REQUEST = 3.3
+READS_A_REQUEST = WRITES_A_REQUEST = 3.4
 
 
 @pytest.fixture(scope="module")
