@@ -8,6 +8,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from tests.bench import contenders
@@ -173,15 +174,21 @@ def stamp(disk: Path) -> str:
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
         platform.machine(),
     )
-    git = ["git", "describe", "--always", "--dirty=, changed", "--abbrev=10"]
-    commit = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     busy = "" if os.sched_getscheduler(0) == os.SCHED_OTHER else " (others were at work: it ran at real-time priority)"
     return (
-        f"Measured {when} at {commit or 'an unknown commit'}, on {os.cpu_count()} cores ({model}), Linux "
+        f"Measured {when} at {_commit()}, on {os.cpu_count()} cores ({model}), Linux "
         f"{platform.release()}, Python {platform.python_version()}; {contenders.versions()}. "
         f"An `fdatasync` of 4 KiB takes {_sync_milliseconds(disk):.1f} ms on the disk, load average at the end "
         f"{os.getloadavg()[0]:.1f}{busy}."
     )
+
+
+@cache
+def _commit() -> str:
+    """What is measured, looked up once: writing the figures changes the checkout."""
+    git = ["git", "describe", "--always", "--dirty=, changed", "--abbrev=10"]
+    found = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    return found or "an unknown commit"
 
 
 def _sync_milliseconds(directory: Path) -> float:

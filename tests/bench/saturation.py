@@ -26,7 +26,7 @@ from tests.bench import chat, client, contenders
 from tests.bench.contenders import APPLIANCE
 from tests.bench.processes import LOAD_CORE, ROOT, Failed, Target, clean_environment, started
 
-SLOTS, REQUESTS, MAX_TOKENS, ROUNDS = 32, 128, 64, 3
+SLOTS, REQUESTS, MAX_TOKENS, ROUNDS = 32, 128, 64, 5
 START_SECONDS = 480
 _numbers = itertools.count(1000)
 
