@@ -19,8 +19,12 @@ from appliance import logs
 
 _log = logs.get(__name__)
 WRITE_INTERVAL_SECONDS = 1.0
-#: Days that are kept: a clock may be set back, but not by a week.
+#: Days that are kept, by the clock and also by number: a clock that is ahead for a while must give nobody a
+#: second quota when it is set right.
 KEPT_DAYS = 7
+_FORGET = """
+DELETE FROM day_use WHERE day < ? AND day NOT IN (SELECT DISTINCT day FROM day_use ORDER BY day DESC LIMIT ?)
+"""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS day_use (
     account TEXT NOT NULL, day INTEGER NOT NULL, tokens INTEGER NOT NULL, PRIMARY KEY (account, day)
@@ -48,7 +52,7 @@ class DayUse:
         use: dict[str, dict[int, int]] = {}
         try:
             with self._open() as database, database:
-                database.execute("DELETE FROM day_use WHERE day < ?", (today - KEPT_DAYS,))
+                database.execute(_FORGET, (today - KEPT_DAYS, KEPT_DAYS))
                 for account, day, tokens in database.execute("SELECT account, day, tokens FROM day_use ORDER BY day"):
                     use.setdefault(account, {})[day] = tokens
         except (sqlite3.Error, OSError) as err:

@@ -39,12 +39,25 @@ def test_nothing_is_written_without_limited_use(path: Path) -> None:
 
 def test_old_days_are_forgotten(path: Path) -> None:
     use = DayUse(path)
-    use.note("a", TODAY - KEPT_DAYS - 1, 5)
-    use.note("a", TODAY - KEPT_DAYS, 6)
+    for age in range(KEPT_DAYS + 3):
+        use.note("a", TODAY - age, 5 + age)
     use.flush()
-    assert use.load(TODAY) == {"a": {TODAY - KEPT_DAYS: 6}}
+    assert min(use.load(TODAY)["a"]) == TODAY - KEPT_DAYS
     with closing(sqlite3.connect(path)) as database:
-        assert database.execute("SELECT count(*) FROM day_use").fetchone() == (1,)
+        assert database.execute("SELECT count(*) FROM day_use").fetchone() == (KEPT_DAYS + 1,)
+
+
+@pytest.mark.parametrize("ahead", [KEPT_DAYS + 1, 400])
+def test_clock_that_jumps_ahead_and_back_gives_nobody_a_second_quota(path: Path, ahead: int) -> None:
+    use = DayUse(path)
+    use.note("a", TODAY, 900)
+    use.note("b", TODAY - 1, 7)
+    use.flush()
+    use.load(TODAY + ahead)
+    use.note("b", TODAY + ahead, 1)
+    use.flush()
+    use.load(TODAY + ahead)
+    assert use.load(TODAY) == {"a": {TODAY: 900}, "b": {TODAY - 1: 7, TODAY + ahead: 1}}
 
 
 def test_failed_write_is_kept_said_once_and_done_later(path: Path) -> None:
