@@ -259,6 +259,7 @@ def _rights(key: ApiKey) -> str:
     parts: list[str] = [] if key.priority == "interactive" else [key.priority]
     if key.models is not None:
         parts.append("only " + ", ".join(sorted(key.models)))
+    parts += [f"alias {name}={target or '(the active model)'}" for name, target in sorted(key.aliases.items())]
     units = {
         "requests_per_minute": "requests/min",
         "tokens_per_minute": "tokens/min",

@@ -26,6 +26,8 @@ from appliance.errors import KeyStoreError
 
 #: How long a command waits for another that writes.
 BUSY_SECONDS = 5.0
+#: Of the file beside the database that the commands lock; it stays, so that a lost database is told from none.
+LOCK_SUFFIX = ".lock"
 _MIGRATIONS = (
     (
         """CREATE TABLE IF NOT EXISTS api_key (
@@ -60,17 +62,34 @@ def open_for_change(path: Path) -> Iterator[sqlite3.Connection]:
         sqlite3.Error: it cannot be used.
         OSError: its directory or file cannot be made.
     """
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        path.touch(mode=0o640)
-    with (
-        _one_at_a_time(path.with_suffix(".lock")),
-        closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level="IMMEDIATE")) as database,
-    ):
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        _migrate(database)
-        yield database
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    lock = path.with_suffix(LOCK_SUFFIX)
+    _make(lock)
+    with _one_at_a_time(lock):
+        _make(path)
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level="IMMEDIATE")) as database:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            _migrate(database)
+            yield database
+
+
+def _make(path: Path) -> None:
+    """Make an empty file if there is none; one that root makes belongs to the directory's owner, as the gateway does.
+
+    SQLite gives the files that it adds itself (``-wal``, ``-shm``) to the owner of the database.
+    """
+    try:
+        # Only a file made here is given away: a link laid in its place leads to none of root's.
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    except FileExistsError:
+        return
+    try:
+        if os.geteuid() == 0:
+            directory = path.parent.stat()
+            os.fchown(file, directory.st_uid, directory.st_gid)
+    finally:
+        os.close(file)
 
 
 @contextmanager
@@ -124,12 +143,23 @@ def update(database: sqlite3.Connection, account: str, limits: Limits, priority:
     )
 
 
-def reason(err: sqlite3.Error | OSError) -> str:
-    """A failure in a few words that say what to do about it."""
+def reason(err: sqlite3.Error | OSError, path: Path) -> str:
+    """A failure in a few words that say what to do about it.
+
+    Args:
+        err: what opening, reading or writing raised.
+        path: the database.
+    """
     if isinstance(err, OSError):
         full = err.errno in {errno.ENOSPC, errno.EDQUOT}
         return "the disk is full" if full else os.strerror(err.errno or errno.EIO)
-    return _REASONS.get((getattr(err, "sqlite_errorcode", 0) or 0) & 0xFF, type(err).__name__)
+    code = (getattr(err, "sqlite_errorcode", 0) or 0) & 0xFF
+    if code == sqlite3.SQLITE_CANTOPEN and path.is_file():  # SQLite says no more than that
+        if not os.access(path, os.R_OK, effective_ids=True):
+            code = sqlite3.SQLITE_PERM
+        elif not os.access(path, os.W_OK, effective_ids=True):
+            code = sqlite3.SQLITE_READONLY
+    return _REASONS.get(code, type(err).__name__)
 
 
 _REASONS = {

@@ -25,6 +25,7 @@ _log = logs.get(__name__)
 RETRY_SECONDS = 0.5
 #: The file is opened anew this often: damage shows only in what is read from it afresh.
 REOPEN_SECONDS = 5.0
+_NO_KEYS = "no keys yet"
 
 
 class KeyRing:
@@ -97,7 +98,7 @@ class KeyRing:
             self.close()
             self.is_readable = False
             self._look_at = now + RETRY_SECONDS
-            self._report(key_database.reason(err))
+            self._report(_NO_KEYS if self._never_had(err) else key_database.reason(err, self._path))
         else:
             self.is_readable = True
             self._report(f"it lacks {len(self.lost)} keys that it had" if self.lost else "")
@@ -127,12 +128,19 @@ class KeyRing:
             self._reopen_at = now + REOPEN_SECONDS
         return self._database
 
+    def _never_had(self, err: sqlite3.Error | OSError) -> bool:
+        """Whether this box has made no key yet, so that nothing is lost."""
+        never = isinstance(err, FileNotFoundError) and not self._keys
+        return never and not self._path.with_suffix(key_database.LOCK_SUFFIX).exists()
+
     def _report(self, reason: str) -> None:
         """Log changes only."""
         if reason == self._reported:
             return
         self._reported = reason
-        if reason:
+        if reason == _NO_KEYS:
+            _log.info(_NO_KEYS, remedy="make one with `appliance keys create`; it works at once")
+        elif reason:
             _log.error("key database is not usable, known keys go on working", reason=reason, count=len(self._keys))
         else:
             _log.info("key database is usable again", count=len(self._keys))

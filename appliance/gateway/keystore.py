@@ -27,7 +27,8 @@ class KeyStore:
     """The keys on disk. Each call opens the database, so a store can be shared by processes.
 
     Args:
-        path: the SQLite file; made on first use, readable by its owner and group only.
+        path: the SQLite file; made with the first key, readable by its owner and group only. Nothing else makes
+            it: an empty one in place of a lost one would end every key.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,12 +70,12 @@ class KeyStore:
         _check_limits(limits)
         template = ApiKey("", app, b"", now, expires_at, None, models, dict(aliases or {}), priority, limits)
         record, key = _mint(template)
-        with self._open() as database, database:
+        with self._open(make=True) as database, database:
             key_database.insert(database, record)
         return record, key
 
     def list(self) -> tuple[ApiKey, ...]:
-        """Every key, oldest first; raises StateUnusable."""
+        """Every key, oldest first; raises StateUnusable, also where no key was ever made."""
         with self._open() as database:
             return key_database.read(database)
 
@@ -159,13 +160,18 @@ class KeyStore:
             return next(key for key in key_database.read(database) if key.key_id == key_id)
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def _open(self, *, make: bool = False) -> Iterator[sqlite3.Connection]:
         try:
+            if not make and not self.path.exists():
+                raise StateUnusable(
+                    f"There is no key database at {self.path}.",
+                    remedy="Restore it from the backup, or make a key with `appliance keys create`.",
+                )
             with key_database.open_for_change(self.path) as database:
                 yield database
         except (sqlite3.Error, OSError) as err:
             raise StateUnusable(
-                f"The key database {self.path} cannot be used: {key_database.reason(err)}.",
+                f"The key database {self.path} cannot be used: {key_database.reason(err, self.path)}.",
                 remedy="Put that right and run the command again; running apps are not affected.",
             ) from None
 

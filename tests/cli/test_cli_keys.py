@@ -100,10 +100,17 @@ def test_the_list_for_people_says_what_a_key_may_do_and_takes_no_name_for_markup
 def test_an_option_that_makes_no_sense_makes_no_key(state_dir: Path, options: list[str]) -> None:
     result = CliRunner().invoke(app, ["keys", "create", "--name", "app", "--state-dir", str(state_dir), *options])
     assert result.exit_code == 2
-    assert keys(state_dir, "list") == []
+    assert list(state_dir.iterdir()) == []
 
 
 def test_an_unknown_key_is_a_known_failure(state_dir: Path) -> None:
+    keys(state_dir, "create", "--name", "app")
     for command in ("rotate", "revoke"):
         with pytest.raises(KeyStoreError):
             keys(state_dir, command, "abcdefgh")
+
+
+def test_the_list_for_people_shows_a_keys_aliases(state_dir: Path) -> None:
+    keys(state_dir, "create", "--name", "app", "--alias", "gpt-4=llama", "--alias", "tutor=")
+    shown = CliRunner().invoke(app, ["keys", "list", "--state-dir", str(state_dir)], env={"COLUMNS": "200"})
+    assert "alias gpt-4=llama; alias tutor=(the active model)" in shown.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -91,3 +92,57 @@ def test_a_row_that_is_no_key_is_a_damaged_database(tmp_path: Path) -> None:
         database.execute("UPDATE api_key SET models = '{'")
     with closing(key_database.open_to_read(path)) as database, pytest.raises(sqlite3.DataError):
         key_database.read(database)
+
+
+def test_what_root_makes_belongs_to_the_owner_of_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, tuple[int, int]] = {}
+
+    def fchown(file: int, user: int, group: int) -> None:
+        given[Path(f"/proc/self/fd/{file}").readlink().name] = (user, group)
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", fchown)
+    KeyStore(tmp_path / "keys.sqlite3").create("app", now=1.0)
+    owner = tmp_path.stat()
+    assert given == dict.fromkeys(["keys.sqlite3", "keys.lock"], (owner.st_uid, owner.st_gid))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_root_really_gives_away_all_files_of_a_new_database(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, 23456)
+    path = tmp_path / "keys.sqlite3"
+    with key_database.open_for_change(path):
+        owners = {file.name: (file.stat().st_uid, file.stat().st_gid) for file in tmp_path.iterdir()}
+    assert {"keys.sqlite3", "keys.lock", "keys.sqlite3-wal", "keys.sqlite3-shm"} >= set(owners) >= {"keys.sqlite3"}
+    assert "keys.sqlite3-wal" in owners
+    assert set(owners.values()) == {(12345, 23456)}
+
+
+def test_a_link_in_the_place_of_the_lock_gives_away_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    other = tmp_path / "roots own"
+    other.touch()
+    (tmp_path / "keys.lock").symlink_to(other)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda file, *_: given.append(os.fstat(file).st_ino))
+    KeyStore(tmp_path / "keys.sqlite3").create("app", now=1.0)
+    assert given == [(tmp_path / "keys.sqlite3").stat().st_ino]
+
+
+@pytest.mark.parametrize(
+    ("denied", "said"),
+    [
+        (os.R_OK, "this user may not read it"),
+        (os.W_OK, "this user may not write it"),
+        (None, "it is not there or cannot be opened"),
+    ],
+)
+def test_a_file_of_somebody_elses_is_told_from_one_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, denied: int | None, said: str
+) -> None:
+    with pytest.raises(sqlite3.OperationalError) as failure:
+        key_database.open_to_read(tmp_path / "none.sqlite3")
+    path = tmp_path / "keys.sqlite3"
+    path.touch()
+    monkeypatch.setattr(os, "access", lambda _path, mode, **_: mode != denied)
+    assert key_database.reason(failure.value, path) == said

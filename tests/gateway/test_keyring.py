@@ -216,3 +216,18 @@ def test_a_lost_database_is_not_asked_at_every_request(
         works(ring, key)
         clock.now += RETRY_SECONDS / 500
     assert 2 <= len(looks) <= 3
+
+
+def test_a_box_that_never_had_a_key_has_no_error_in_its_log(store: KeyStore, clock: Clock) -> None:
+    with capture_logs() as lines, closing(KeyRing(store.path, clock)):
+        pass
+    assert [(line["log_level"], line["event"]) for line in lines] == [("info", "no keys yet")]
+    assert "appliance keys create" in lines[0]["remedy"]
+
+
+def test_a_database_that_was_lost_before_the_start_is_an_error(store: KeyStore, key: str, clock: Clock) -> None:
+    for path in store.path.parent.glob("keys.sqlite3*"):
+        path.unlink()
+    with capture_logs() as lines, closing(KeyRing(store.path, clock)):
+        pass
+    assert [line["log_level"] for line in lines] == ["error"]

@@ -181,3 +181,18 @@ def test_commands_at_the_same_time_all_succeed(store: KeyStore) -> None:
         thread.join(30)
     assert failures == []
     assert len(store.list()) == 8
+
+
+def test_only_the_first_key_makes_a_database(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path / "state" / "keys.sqlite3")
+    for call in (
+        store.list,
+        lambda: store.rotate("abcdefgh", now=1.0, overlap_seconds=0),
+        lambda: store.change("abcdefgh", now=1.0, limits={}),
+        lambda: store.revoke("abcdefgh", now=1.0),
+    ):
+        with pytest.raises(StateUnusable, match=r"There is no key database at .*keys\.sqlite3\. Restore it"):
+            call()
+    assert list(tmp_path.iterdir()) == []
+    store.create("app", now=1.0)
+    assert len(store.list()) == 1
