@@ -38,13 +38,13 @@ MAX_SOCKET_PATH_BYTES = 107
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class GatewaySettings(_Section):
     """The OpenAI-compatible listener and its admin listener."""
 
-    host: str = Field("127.0.0.1", description="Address the public listener binds to.")
+    host: str = Field("127.0.0.1", min_length=1, description="Address the public listener binds to.")
     port: int = Field(8080, ge=1, le=65535, description="Port of the public listener.")
     admin_host: str = Field(
         "127.0.0.1",
@@ -69,7 +69,9 @@ class GatewaySettings(_Section):
     max_messages: int = Field(256, ge=1, description="Most messages in one chat request.")
     max_prompts: int = Field(64, ge=1, description="Most prompts in one completions request.")
     max_choices: int = Field(8, ge=1, description="Largest `n` of one request.")
-    max_output_tokens: int = Field(8192, ge=1, description="Largest `max_tokens` of one request.")
+    max_output_tokens: int = Field(
+        8192, ge=1, description="Largest `max_tokens` of one request, and the one of a request that names none."
+    )
     max_schema_bytes: int = Field(32_768, ge=64, description="Largest JSON schema of a request, as JSON text.")
     max_schema_depth: int = Field(16, ge=1, description="Deepest nesting of a JSON schema.")
     max_schema_properties: int = Field(256, ge=1, description="Most properties in a JSON schema, all levels together.")
@@ -226,7 +228,7 @@ class BundleSettings(_Section):
 class ExporterSettings(_Section):
     """The GPU exporter."""
 
-    host: str = Field("127.0.0.1", description="Address the exporter binds to.")
+    host: str = Field("127.0.0.1", min_length=1, description="Address the exporter binds to.")
     port: int = Field(9400, ge=1, le=65535, description="Port of the exporter.")
 
 

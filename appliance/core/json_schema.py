@@ -139,6 +139,8 @@ def _check_plain(keyword: str, value: Any, here: str) -> None:
     elif keyword in _NUMBERS:
         fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         problem = "" if fits else "must be a number"
+        if keyword == "multipleOf" and fits and value <= 0:
+            problem = "must be above 0"
     elif keyword == "uniqueItems":
         problem = "" if isinstance(value, bool) else "must be true or false"
     elif keyword in _TEXTS:

@@ -38,8 +38,11 @@ class Lease:
         """Take one request and a place among those under way; raises RateLimited."""
         self._hold = self._account.admit(self._key.limits, self._clock())
 
-    def reserve_tokens(self, estimate: Estimate) -> None:
+    def reserve_tokens(self, estimate: Estimate) -> int | None:
         """Take the tokens that the request may cost; once, before the engine sees it.
+
+        Returns:
+            How many of them are the answers', None if no limit counts tokens.
 
         Raises:
             RateLimited: the key has too few left in this minute.
@@ -49,6 +52,10 @@ class Lease:
             self._account.reserve(self._hold, self._key.limits, estimate, self._clock(), self._today())
             self._estimate = estimate
             self._note()
+            limits = self._key.limits
+            if limits.tokens_per_minute is not None or limits.tokens_per_day is not None:
+                return max(1, self._hold.reserved - estimate.input_tokens)
+        return None
 
     def headers(self, usage: Usage | None) -> list[tuple[bytes, bytes]]:
         """The ``x-ratelimit-*`` headers at this moment.

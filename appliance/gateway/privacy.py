@@ -209,13 +209,27 @@ def _parse(schema: type[_Body], body: bytes) -> _Body:
         return schema.model_validate_json(body)
     except ValidationError as err:
         problems = err.errors(include_url=False, include_context=False, include_input=False)
+    if (plain := _without_nulls(body)) is not None:
+        return _parse(schema, plain)
     raise _explain(problems, body)
+
+
+def _without_nulls(body: bytes) -> bytes | None:
+    """The body without refused fields that are null, which asks for nothing; None where there are none."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    asked = {name: field for name, field in value.items() if field is not None or name not in REFUSED_FIELDS}
+    return orjson.dumps(asked) if len(asked) < len(value) else None
 
 
 def _explain(problems: list[Any], body: bytes) -> ApplianceError:
     """The most telling of the problems, without a word of the input but the field's name."""
     for problem in problems:
-        if problem["type"] == "json_invalid":
+        if problem["type"] == "json_invalid" or not problem["loc"]:
             return _explain_json(body)
     if refusal := _refusal(problems):
         return refusal

@@ -85,9 +85,9 @@ class Relay:
             if response.status != 200:
                 raise error_body.from_engine(response.status, await response.read(), request.prompt_field)
             if request.stream:
-                await self._stream(response, request, this, send)
+                await self._stream(response, request, this, caller, send)
             else:
-                await self._whole(response, request, this, send)
+                await self._whole(response, request, this, caller, send)
             served = True
         except Abandoned:
             this.cancelled = True
@@ -108,8 +108,11 @@ class Relay:
         finally:
             this.queue_seconds += time.monotonic() - began
 
-    async def _whole(self, response: EngineResponse, request: Forwarded, this: Exchange, send: Send) -> None:
+    async def _whole(
+        self, response: EngineResponse, request: Forwarded, this: Exchange, caller: Caller, send: Send
+    ) -> None:
         body = await response.read()
+        this.cancelled = caller.has_gone
         this.engine_ended = time.monotonic()
         if not body.startswith(b"{"):
             raise EngineFailed
@@ -119,7 +122,9 @@ class Relay:
             body = response_object.translate(body, _head(request.echo, this))
         await respond(send, 200, body, [])
 
-    async def _stream(self, response: EngineResponse, request: Forwarded, this: Exchange, send: Send) -> None:
+    async def _stream(
+        self, response: EngineResponse, request: Forwarded, this: Exchange, caller: Caller, send: Send
+    ) -> None:
         events = EventStream(show_usage=request.show_usage, choices=request.choices)
         translation: ResponseStream | None = None
         if request.echo is not None:
@@ -130,6 +135,8 @@ class Relay:
         try:
             while not events.failed:
                 data = await response.pieces()
+                if caller.has_gone and not events.done:
+                    this.cancelled = True  # what still came of it nobody gets
                 if not data:
                     break
                 data = events.feed(data)

@@ -5,8 +5,10 @@ The endpoints are plain ASGI, so that a stream's bytes pass through untouched.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import orjson
 from fastapi import APIRouter
@@ -135,9 +137,13 @@ class Routes:
             await self._until_changed(this)
         catalogue = self._catalogue(this)
         request = clean(raw, catalogue)
+        longest = min(catalogue.context_tokens(request.model) or math.inf, self._settings.max_output_tokens)
+        left: int | None = None
         if this.lease is not None:
-            longest = (catalogue.context_tokens(request.model) or self._settings.max_output_tokens) * request.sequences
-            this.lease.reserve_tokens(Estimate.of(len(request.payload), request.output_tokens, longest))
+            estimate = Estimate.of(len(request.payload), request.output_tokens, int(longest) * request.sequences)
+            left = this.lease.reserve_tokens(estimate)
+        if request.output_tokens is None:
+            request = self._bounded(request, catalogue, left)
         by = caller.of(scope)
         if by is not None:
             await self._relay(path, request, this, by, send)
@@ -148,6 +154,22 @@ class Routes:
             await self._relay(path, request, this, by, send)
         finally:
             by.close()
+
+    def _bounded(self, request: Forwarded, catalogue: Catalogue, left: int | None) -> Forwarded:
+        """A request that names no length, with one where the model's own would pass a limit.
+
+        Args:
+            request: the request.
+            catalogue: knows the model's context.
+            left: what is reserved for its answers together, None if nothing counts.
+        """
+        context = catalogue.context_tokens(request.model)
+        most = self._settings.max_output_tokens
+        if left is not None:
+            most = min(most, max(1, left // request.sequences))
+        if context is not None and context <= most:
+            return request
+        return replace(request, payload=b'{"max_tokens":%d,' % most + request.payload[1:])
 
     async def _until_changed(self, this: Exchange) -> None:
         """Wait while the engine changes its model; that counts as waiting, not as work of the gateway."""

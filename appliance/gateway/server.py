@@ -13,7 +13,7 @@ import uvicorn
 
 from appliance import logs
 from appliance.errors import PortTaken, SettingsInvalid
-from appliance.gateway import admin
+from appliance.gateway import admin, tenure
 from appliance.gateway.admin_server import AdminServer
 from appliance.gateway.app import compose
 from appliance.gateway.asgi import ASGIApp
@@ -38,12 +38,20 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; running answers get ``gateway.shutdown_grace_seconds`` to finish.
 
     Raises:
+        AlreadyRunning: another gateway serves the state directory.
         PortTaken: another process listens on one of the ports.
         SettingsInvalid: an address is not one of this machine.
     """
     gateway = settings.gateway
     listener = bind(gateway.host, gateway.port)
     admin_listener = bind(gateway.admin_host, gateway.admin_port, "admin_") if gateway.admin_host else None
+    with tenure.held(settings.state_dir.absolute()):
+        _serve(settings, listener, admin_listener)
+    _log.info("gateway stopped")
+
+
+def _serve(settings: Settings, listener: socket.socket, admin_listener: socket.socket | None) -> None:
+    gateway = settings.gateway
     _log.info("gateway listens", address=gateway.host, port=gateway.port, socket=str(settings.socket_path))
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn stops by these and then raises them again for whoever stood here before: a stop that was
@@ -62,7 +70,6 @@ def serve(settings: Settings) -> None:
             runner.run(public.serve(sockets=[listener]))
         else:
             runner.run(beside(settings, metrics, admin_listener).beside(public, listener))
-    _log.info("gateway stopped")
 
 
 def beside(settings: Settings, metrics: Metrics, listener: socket.socket) -> AdminServer:

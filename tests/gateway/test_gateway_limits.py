@@ -40,6 +40,23 @@ def test_changed_limit_holds_from_the_next_request_on(gateway: Gateway) -> None:
     assert [ask(gateway, headers).status_code for _ in range(3)] == [200, 200, 429]
 
 
+def test_request_that_names_no_length_cannot_pass_its_limit(gateway: Gateway) -> None:
+    gateway.engine.tokens = 900
+    _, key = gateway.store.create("limited", now=time.time(), limits=Limits(tokens_per_day=200))
+    headers = {"authorization": f"Bearer {key}"}
+    answer = ask(gateway, headers, n=2)
+    asked = gateway.engine.generations()[-1].json
+    assert answer.status_code == 200
+    # What the prompt is counted as and both answers' length are all that there is.
+    assert 0 < asked["max_tokens"] * 2 < 200
+    assert answer.json()["usage"]["total_tokens"] <= 200
+
+
+def test_request_of_a_key_without_token_limits_is_not_shortened(gateway: Gateway) -> None:
+    assert gateway.chat().status_code == 200
+    assert "max_tokens" not in gateway.engine.generations()[-1].json
+
+
 async def _one(port: int, wire: bytes, begin: asyncio.Event) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:

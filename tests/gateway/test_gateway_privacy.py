@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -291,3 +292,18 @@ def test_any_bytes_are_refused_in_our_words(body: bytes) -> None:
     with pytest.raises(ApplianceError) as caught:
         CLEANER.chat(body, CATALOGUE)
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["prediction", "audio", "functions", "suffix", "web_search_options"])
+def test_refused_field_that_is_null_asks_for_nothing(name: str) -> None:
+    body = orjson.dumps({**CHAT, name: None})
+    cleaned = CLEANER.chat(body, CATALOGUE)
+    assert name.encode() not in cleaned.payload
+    with pytest.raises(RefusedField):
+        CLEANER.chat(body.replace(b"null", b"[]"), CATALOGUE)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"5", b'"x"', b"null"])
+def test_body_that_is_no_object_is_told_so(body: bytes) -> None:
+    with pytest.raises(BadJson, match="not an object"):
+        CLEANER.chat(body, CATALOGUE)

@@ -5,11 +5,21 @@ from __future__ import annotations
 import json
 import socket
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
 import pytest
 
+from appliance.gateway.admission import Admission
+from appliance.gateway.cache_salt import CacheSalt
+from appliance.gateway.caller import Caller
+from appliance.gateway.exchange import Exchange
+from appliance.gateway.metrics import Metrics
+from appliance.gateway.privacy import Forwarded
+from appliance.gateway.readiness import Probe
+from appliance.gateway.relay import Relay
+from appliance.settings import GatewaySettings
 from tests.fakes.engine import INTERNAL_TEXT, MODEL, FakeEngine
 from tests.gateway.conftest import CHAT, Gateway, start
 
@@ -171,3 +181,63 @@ def test_hung_engine_refuses_further_requests_instead_of_keeping_them(state_dir:
         gateway.wait_ready(False)
         response = gateway.chat()
         assert (response.status_code, response.json()["error"]["code"]) == (503, "engine_unavailable")
+
+
+class _Answer:
+    """An engine's answer in pieces; the client leaves before the piece of that number is read."""
+
+    def __init__(self, caller: Caller, pieces: list[bytes], leaves_before: int) -> None:
+        self.status = 200
+        self._caller = caller
+        self._pieces = pieces
+        self._leaves_before = leaves_before
+        self._read = 0
+
+    async def pieces(self) -> bytes:
+        if self._read == self._leaves_before:
+            self._caller.leave()
+        self._read += 1
+        return self._pieces[self._read - 1] if self._read <= len(self._pieces) else b""
+
+    async def read(self) -> bytes:
+        return await self.pieces()
+
+    def close(self) -> None:
+        pass
+
+
+TOKEN = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("stream", "pieces", "leaves_before", "cancelled"),
+    [
+        (True, [TOKEN, TOKEN, DONE], 1, True),
+        (True, [TOKEN, TOKEN, DONE], 3, False),  # the SDKs close at [DONE]
+        (True, [TOKEN, TOKEN, DONE], 9, False),
+        (False, [b'{"choices":[]}'], 0, True),
+        (False, [b'{"choices":[]}'], 9, False),
+    ],
+)
+async def test_answer_that_came_whole_after_its_client_had_gone_is_cancelled(
+    stream: bool, pieces: list[bytes], leaves_before: int, cancelled: bool
+) -> None:
+    caller = Caller()
+
+    class Engine:
+        async def request(self, *_: object, **__: object) -> _Answer:
+            return _Answer(caller, pieces, leaves_before)
+
+    async def send(_message: object) -> None:
+        pass
+
+    settings = GatewaySettings()
+    engine: Any = Engine()
+    probe = Probe(engine, {}, interval_seconds=1, timeout_seconds=1, window_seconds=1)
+    admission = Admission(settings, Path("/nonexistent"), is_hung=lambda: False)
+    relay = Relay(engine, probe, admission, CacheSalt(b"s"), Metrics())
+    this = Exchange("req-1", "/v1/chat/completions", "POST", 0.0)
+    await relay("/v1/chat/completions", Forwarded(b"{}", "m", stream, show_usage=False), this, caller, send)
+    assert this.cancelled is cancelled
