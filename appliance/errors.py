@@ -311,6 +311,15 @@ class StateUnusable(OperatorError):
     exit_code = 73  # EX_CANTCREAT
 
 
+class NotConclusive(OperatorError):
+    """A check could not test what it is there to test: neither good nor bad."""
+
+    key = "not_conclusive"
+    message = "Nothing was tested."
+    remedy = "Start the appliance first."
+    exit_code = 75  # EX_TEMPFAIL
+
+
 class PortTaken(OperatorError):
     """Another process listens on the port already."""
 

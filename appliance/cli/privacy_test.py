@@ -12,6 +12,7 @@ from rich.console import Console
 
 from appliance.cli import serve, state
 from appliance.cli.state import StateDir
+from appliance.errors import NotConclusive, StateUnusable
 from appliance.gateway import admin
 from appliance.gateway.keystore import KeyStore
 from appliance.health.privacy import PrivacyTest, Report, Target
@@ -28,13 +29,14 @@ def run(
 ) -> None:
     """Send words that stand nowhere else through every route and failure, then search this box for them.
 
-    Searched are the state directory, logs, journal, metrics, temporary files and command lines. Exit status 0
-    if none was found, 1 if one was.
+    Searched are the state directory, /var/log, journal, metrics, temporary files, command lines and whatever else
+    the appliance's processes write. Exit status 0 if none was found, 1 if one was, 75 if nothing could be tested.
 
     Example: appliance privacy-test --json
     """
     settings = state.load(state_dir)
     store = KeyStore(settings.key_database_path)
+    _see_that_it_has_keys(store)
     started = time.time()
     record, key = store.create(APP, now=started)
     console = Console(stderr=True)
@@ -51,6 +53,18 @@ def run(
     raise typer.Exit(1 if report.finds else 0)
 
 
+def _see_that_it_has_keys(store: KeyStore) -> None:
+    """A key of the test's own must never be the first: it would make an empty database in place of a lost one."""
+    try:
+        store.list()
+    except StateUnusable as err:
+        raise NotConclusive(
+            f"{err.message} So nothing was tested.",
+            remedy="Name the directory of the appliance that runs with --state-dir; "
+            "`appliance keys create` makes its first key.",
+        ) from None
+
+
 def _target(settings: Settings, key: str) -> Target:
     gateway = settings.gateway
     pages: tuple[tuple[str, int, str], ...] = ()
@@ -58,7 +72,14 @@ def _target(settings: Settings, key: str) -> Target:
         admin_host = serve.reachable_host(gateway.admin_host)
         pages = tuple((admin_host, gateway.admin_port, path) for path in admin.PATHS)
     host = serve.reachable_host(gateway.host)
-    return Target(host, gateway.port, key, settings.state_dir.absolute(), metrics=pages)
+    return Target(
+        host,
+        gateway.port,
+        key,
+        settings.state_dir.absolute(),
+        sockets=(settings.socket_path,),
+        metrics=pages,
+    )
 
 
 def _print(report: Report) -> None:

@@ -1,14 +1,17 @@
 """The privacy test: send canary words through every route and failure path, then search the box for them.
 
 It searches where a careless line of code would leave them: the state
-directory, the logs, the journal, the metrics, the temporary directories and
-the command lines of all processes. It does not search memory, swap, compressed
-or encrypted files.
+directory, /var/log, the files that the appliance's processes hold open for
+writing, the journal, the metrics, the temporary directories and the command
+lines of all processes. It does not search memory, swap, compressed or encrypted
+files. Nothing is planted before a first question was answered: a box that
+refuses everything is clean of everything.
 """
 
 from __future__ import annotations
 
 import http.client
+import json
 import mmap
 import os
 import secrets
@@ -22,9 +25,14 @@ from pathlib import Path
 
 from appliance.core import canary
 from appliance.core.canary import Planting
-from appliance.errors import EngineUnavailable
+from appliance.errors import NotConclusive
+from appliance.health import open_files
 
+#: Files that changed since the beginning are searched in these.
+LOGS = (Path("/var/log"),)
 TEMPORARY = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))  # noqa: S108  searched, not written
+_OK = 200
+_UNAUTHORIZED = 401
 _TIMEOUT_SECONDS = 60.0
 _JOURNAL_TIMEOUT_SECONDS = 60
 
@@ -39,6 +47,8 @@ class Target:
         key: an API key.
         state_dir: everything it keeps.
         temporary: directories whose recently changed files are searched.
+        logs: such directories of logs.
+        sockets: the appliance's Unix sockets: who holds one is a process of its.
         metrics: addresses ``host, port, path`` of its metrics pages; one that does not answer is reported.
     """
 
@@ -47,6 +57,8 @@ class Target:
     key: str
     state_dir: Path
     temporary: tuple[Path, ...] = TEMPORARY
+    logs: tuple[Path, ...] = LOGS
+    sockets: tuple[Path, ...] = ()
     metrics: tuple[tuple[str, int, str], ...] = ()
 
 
@@ -91,6 +103,7 @@ class PrivacyTest:
         self._tag = canary.tag(secrets.token_bytes(canary.TAG_BYTES))
         self._tag_forms = canary.forms(self._tag)
         self._needles: dict[bytes, str] = {}
+        self._seen: set[tuple[int, int]] = set()
         self.report = Report()
 
     def run(self, model: str) -> Report:
@@ -100,15 +113,35 @@ class PrivacyTest:
             model: a name the appliance serves.
 
         Raises:
-            EngineUnavailable: nobody listens there.
+            NotConclusive: nobody listens there, or a plain question is not answered.
         """
+        self._ask(model)
         self._plant(model)
         self._search_state()
-        self._search_temporary()
+        self._search_recent("logs", self._target.logs)
+        self._search_recent("temporary files", self._target.temporary)
+        self._search_open()
         self._search_processes()
         self._search_journal()
         self._search_metrics()
         return self.report
+
+    def _ask(self, model: str) -> None:
+        """See that requests reach the model at all."""
+        self._tick("asking a first question")
+        chat = {"model": model, "messages": [{"role": "user", "content": "1 + 1 = ?"}], "max_tokens": 4}
+        status = self._send(Planting("", "POST", "/v1/chat/completions", json.dumps(chat).encode()))
+        if status == _UNAUTHORIZED:
+            raise NotConclusive(
+                "The gateway does not take a key of this state directory, so nothing was tested.",
+                remedy="Name the directory of the appliance that runs with --state-dir, and see that the port is its.",
+            )
+        if status != _OK:
+            answer = f"status {status}" if status else "no answer"
+            raise NotConclusive(
+                f"The model {model} does not answer ({answer}), so nothing was tested.",
+                remedy="Name one that GET /v1/models lists with --model, and wait until GET /health/ready is 200.",
+            )
 
     def _plant(self, model: str) -> None:
         # A word for every planting, so that a find names the route it came by.
@@ -132,7 +165,10 @@ class PrivacyTest:
             response = connection.getresponse()
             response.read(1 if planting.leave_early else None)
         except ConnectionRefusedError:
-            raise EngineUnavailable("The gateway does not answer.", remedy="Start the appliance first.") from None
+            raise NotConclusive(
+                f"Nobody listens on {self._target.host} port {self._target.port}, so nothing was tested.",
+                remedy="Start the appliance first, or set APPLIANCE_GATEWAY__PORT to its port.",
+            ) from None
         except (OSError, http.client.HTTPException):
             return 0
         else:
@@ -142,33 +178,56 @@ class PrivacyTest:
 
     def _search_state(self) -> None:
         self._tick("searching the state directory")
-        self._search_files("state directory", _files([self._target.state_dir]))
+        self.report.searched["state directory"] = sum(map(self._search_file, self._files([self._target.state_dir])))
 
-    def _search_temporary(self) -> None:
-        self._tick("searching temporary files")
-        inside = self._target.state_dir.resolve()
-        recent = (
-            path
-            for path in _files(self._target.temporary)
-            if not path.is_relative_to(inside) and _changed_at(path) >= self._since
-        )
-        self._search_files("temporary files", recent)
+    def _search_recent(self, place: str, directories: Iterable[Path]) -> None:
+        self._tick(f"searching {place}")
+        recent = (path for path in self._files(directories) if _changed_at(path) >= self._since)
+        self.report.searched[place] = sum(map(self._search_file, recent))
 
-    def _search_files(self, place: str, files: Iterable[Path]) -> None:
+    def _search_open(self) -> None:
+        self._tick("searching open files")
         count = 0
-        for path in files:
+        processes = open_files.processes_of((self._target.state_dir, *self._target.sockets))
+        for pid in processes:
             try:
-                with path.open("rb") as file:
-                    if os.fstat(file.fileno()).st_size == 0:
-                        continue
-                    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                        count += 1
-                        self._look(data, str(path))
-            except FileNotFoundError:
-                continue
-            except (OSError, ValueError) as err:
-                self.report.unread.append(f"{path}: {type(err).__name__}")
-        self.report.searched[place] = count
+                count += sum(self._search_file(file.path, file.name) for file in open_files.written_by(pid))
+            except PermissionError:
+                self.report.unread.append(f"open files of process {pid}: this user may not look into it")
+        if not processes:
+            self.report.unread.append("open files: this user sees no process of this state directory; run it as root")
+        self.report.searched["other open files"] = count
+
+    def _search_file(self, path: Path, name: str = "") -> bool:
+        """Whether it was read: once, by whatever names it is found."""
+        name = name or str(path)
+        try:
+            with path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                if status.st_size == 0 or (status.st_dev, status.st_ino) in self._seen:
+                    return False
+                self._seen.add((status.st_dev, status.st_ino))
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                    self._look(data, name)
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError) as err:
+            self.report.unread.append(f"{name}: {type(err).__name__}")
+            return False
+        return True
+
+    def _files(self, directories: Iterable[Path]) -> Iterator[Path]:
+        for directory in directories:
+            for root, _, names in os.walk(directory, onerror=self._note):
+                for name in names:
+                    path = Path(root, name)
+                    with suppress(OSError):  # gone meanwhile
+                        if stat.S_ISREG(path.lstat().st_mode):
+                            yield path
+
+    def _note(self, err: OSError) -> None:
+        if not isinstance(err, FileNotFoundError):
+            self.report.unread.append(f"{err.filename}: {type(err).__name__}")
 
     def _search_processes(self) -> None:
         self._tick("searching the command lines of processes")
@@ -205,8 +264,12 @@ class PrivacyTest:
             connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
             try:
                 connection.request("GET", path)
-                self._look(connection.getresponse().read(), path)
-                count += 1
+                response = connection.getresponse()
+                self._look(response.read(), path)
+                if response.status == _OK:
+                    count += 1
+                else:
+                    self.report.unread.append(f"{path}: port {port} answers with status {response.status}")
             except (OSError, http.client.HTTPException):
                 self.report.unread.append(f"{path}: nobody answers on port {port}")
             finally:
@@ -221,19 +284,6 @@ class PrivacyTest:
         planted = {where for needle, where in self._needles.items() if data.find(needle) >= 0}
         for where in sorted(planted) or ["a part of a word"]:
             self.report.finds.append(Find(where, place))
-
-
-def _files(directories: Iterable[Path]) -> Iterator[Path]:
-    for directory in directories:
-        for root, _, names in os.walk(directory, onerror=lambda _err: None):
-            for name in names:
-                path = Path(root, name)
-                try:
-                    regular = stat.S_ISREG(path.lstat().st_mode)
-                except OSError:
-                    continue  # gone meanwhile, or below a directory that is closed to us
-                if regular:
-                    yield path
 
 
 def _changed_at(path: Path) -> float:

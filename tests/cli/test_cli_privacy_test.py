@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from appliance.cli import privacy_test
+from appliance.errors import NotConclusive
 from appliance.gateway.keystore import KeyStore
 from appliance.settings import Settings
 from tests.fakes.engine import FakeEngine
@@ -64,7 +65,29 @@ def test_both_pages_of_metrics_are_searched_where_they_are(
     assert list(privacy_test._target(Settings(), "key").metrics) == searched
 
 
-def test_appliance_that_does_not_run_is_one_line_with_the_remedy(state_dir: Path) -> None:
+def test_appliance_that_does_not_run_is_one_line_with_the_remedy_and_no_verdict(state_dir: Path) -> None:
+    KeyStore(state_dir / "keys.sqlite3").create("app", now=0.0)
     done = run(state_dir, 1)
-    assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1] == "error: The gateway does not answer. Start the appliance first."
+    assert done.returncode == NotConclusive.exit_code
+    assert done.stdout == ""
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: Nobody listens on 127.0.0.1 port 1, so nothing was tested. Start the appliance")
+
+
+def test_another_state_directory_is_no_verdict(port: int, tmp_path: Path) -> None:
+    done = run(tmp_path, port)
+    assert (done.returncode, done.stdout) == (NotConclusive.exit_code, "")
+    assert "There is no key database" in done.stderr
+    assert list(tmp_path.iterdir()) == [], "no database is made there"
+    store = KeyStore(tmp_path / "keys.sqlite3")
+    store.create("app", now=0.0)
+    done = run(tmp_path, port)
+    assert (done.returncode, done.stdout) == (NotConclusive.exit_code, "")
+    assert "does not take a key of this state directory" in done.stderr
+    assert [key.app for key in store.list() if key.revoked_at is None] == ["app"]
+
+
+def test_a_model_that_is_not_served_is_no_verdict(state_dir: Path, port: int) -> None:
+    done = run(state_dir, port, "--model", "nope")
+    assert (done.returncode, done.stdout) == (NotConclusive.exit_code, "")
+    assert "The model nope does not answer (status 404)" in done.stderr
