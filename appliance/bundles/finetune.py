@@ -87,8 +87,16 @@ def finetune(job: Job) -> None:
             parameter.data = parameter.data.to(torch.bfloat16)
     model.save_pretrained(adapter, safe_serialization=True)
     (adapter / "README.md").unlink(missing_ok=True)
+    _forget_place(adapter / "adapter_config.json")
     (job.target / LOSS_NAME).write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
     draw(trainer.state.log_history, job.target / CURVE_NAME)
+
+
+def _forget_place(path: Path) -> None:
+    """The adapter goes to other machines: where its base lay on this one is nobody's business."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = None
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _base_model(job: Job, on_gpu: bool) -> Any:

@@ -87,6 +87,13 @@ def test_stage_keeps_adapter_and_curve_and_drops_checkpoints(tmp_path):
     assert finetune.stage(made, base, Tuning(steps=3)).was_there
 
 
+def test_adapter_does_not_say_where_its_base_lay(tmp_path):
+    path = tmp_path / "adapter_config.json"
+    path.write_text(json.dumps({"r": 16, "base_model_name_or_path": "/home/somebody/base"}))
+    finetune._forget_place(path)
+    assert json.loads(path.read_text()) == {"r": 16, "base_model_name_or_path": None}
+
+
 def test_job_is_read_back_as_the_stage_wrote_it(tmp_path):
     path = tmp_path / "job.json"
     path.write_text(json.dumps({"base": "/b", "target": "/t", "tuning": {"steps": 9}}))
