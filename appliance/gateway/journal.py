@@ -21,6 +21,7 @@ from pathlib import Path
 
 from appliance import logs
 from appliance.core.audit_chain import CLOSE, EVENT, Mark, Record
+from appliance.core.believed_time import PROBATION_MS, BelievedTime
 from appliance.errors import AuditUnavailable
 from appliance.gateway.record_store import RecordStore
 
@@ -35,6 +36,7 @@ MAX_KEPT = 20_000
 #: How often old records are removed and the head goes to the log.
 UPKEEP_SECONDS = 3600.0
 _DAY_MS = 86_400_000
+_AHEAD = f"Set the clock. If it is right, nothing is to be done: it is believed after {PROBATION_MS // _DAY_MS} days."
 
 
 class Batch:
@@ -300,12 +302,18 @@ class _Writer:
         self._store: RecordStore | None = None
         self._recovered = False
         self._upkeep_at = self._head_at = 0.0
+        self._time: BelievedTime | None = None
+        self._looked_at: float | None = None
+        self._told_ahead = False
 
     def write(self, records: list[Record]) -> None:
         """Write one batch; raises sqlite3.Error or OSError."""
         if self._store is None:
             self._store = RecordStore(self._path)
         try:
+            if self._time is None:
+                # Before this start's own records, whose time is the clock's.
+                self._time = self._store.believed_time() or BelievedTime(int(self._clock() * 1000))
             if not self._recovered:
                 self._store.recover(int(self._clock() * 1000))
                 self._recovered = True
@@ -330,12 +338,29 @@ class _Writer:
             return
         try:
             unix_ms = int(self._clock() * 1000)
-            if not self._store.prune(unix_ms - self._retention_ms, unix_ms):
+            self._look_at_clock(self._store, unix_ms, now)
+            if self._is_ahead(unix_ms) or not self._store.prune(unix_ms - self._retention_ms, unix_ms):
                 self._upkeep_at = now + UPKEEP_SECONDS
         except Exception as err:  # noqa: BLE001  the same boundary: what failed is tried again with the next batch
             _log.error("old audit records cannot be removed", error=type(err).__name__)
             self._upkeep_at = now + RETRY_SECONDS
             self.close()
+
+    def _look_at_clock(self, store: RecordStore, unix_ms: int, now: float) -> None:
+        elapsed = now - self._looked_at if self._looked_at is not None else 0.0
+        self._looked_at = now
+        self._time = (self._time or BelievedTime(unix_ms)).seen(unix_ms, int(elapsed * 1000))
+        store.note_time(self._time)
+
+    def _is_ahead(self, unix_ms: int) -> bool:
+        """Whether the clock has jumped too far to remove anything by it; said once."""
+        if self._time is None or not self._time.is_ahead(unix_ms):
+            self._told_ahead = False
+            return False
+        if not self._told_ahead:
+            self._told_ahead = True
+            _log.error("clock is ahead of the audit, old records are kept", remedy=_AHEAD)
+        return True
 
     def close(self) -> None:
         """Close the database."""

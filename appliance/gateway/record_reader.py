@@ -78,11 +78,10 @@ class RecordReader:
         self, database: sqlite3.Connection, booked: dict[Place, Tally], verdict: audit_chain.Verdict
     ) -> audit_chain.Problem | None:
         """Whether the account of use is what the records say, for the hours of which all records are left."""
-        row = database.execute("SELECT body FROM record ORDER BY sequence LIMIT 1").fetchone()
-        if row is None:
+        if not verdict.records:
             return None
         # The hour in which retention cut is no longer whole.
-        whole_from = audit_chain.decode(row[0]).at_ms // 1000 + 1 if verdict.first > 1 else 0
+        whole_from = _cut(database) // 1000 + 1 if verdict.first > 1 else 0
         rows = database.execute(f"{_ROWS} WHERE hour >= ?", (whole_from,))
         kept = {Place(*row[:3]): Tally(*row[3:]) for row in rows}
         if kept == {place: tally for place, tally in booked.items() if place.hour >= whole_from}:
@@ -100,6 +99,14 @@ class RecordReader:
                 f"The seal of the records cannot be read: {err.strerror}.",
                 remedy="Run the command as root or as the gateway's user.",
             ) from None
+
+
+def _cut(database: sqlite3.Connection) -> int:
+    """The time of the oldest record, but for what a clock that was ahead stamped: later than the newest record."""
+    (newest,) = database.execute("SELECT body FROM record ORDER BY sequence DESC LIMIT 1").fetchone()
+    now_ms = audit_chain.decode(newest).at_ms
+    rows = database.execute("SELECT body FROM record ORDER BY sequence")
+    return next(at_ms for (body,) in rows if (at_ms := audit_chain.decode(body).at_ms) <= now_ms)
 
 
 def noted_place(database: sqlite3.Connection, name: str) -> Mark | None:

@@ -16,12 +16,13 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import astuple
 from pathlib import Path
 
 from appliance.core import audit_chain, usage
 from appliance.core.audit_chain import CLOSE, EVENT, OPEN, PRUNED, Mark, Record
+from appliance.core.believed_time import BelievedTime
 from appliance.core.usage import SUMS
 from appliance.gateway.record_reader import noted_place
 
@@ -38,6 +39,8 @@ _BOOK = (
     f"INSERT INTO usage (hour, app, model, {', '.join(SUMS)}) VALUES (?, ?, ?{', ?' * len(SUMS)}) "  # noqa: S608  fixed names
     f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in SUMS)}"
 )
+#: Places that hold a time, or a length of it, in milliseconds instead of a record's number.
+_TIME, _DOUBT = "believed time", "doubted run"
 _PUT_PLACE = "INSERT OR REPLACE INTO place (name, sequence, hash) VALUES (?, ?, ?)"
 # Each step of a statement gives up Python's lock and must get it back from a busy event loop: many rows a step.
 _ROWS_A_STEP = (64, 16, 4, 1)
@@ -110,27 +113,54 @@ class RecordStore:
             self.append([record._replace(kind=CLOSE, at_ms=now_ms, outcome="interrupted") for record in left.values()])
         return len(left)
 
+    def believed_time(self) -> BelievedTime | None:
+        """The time last noted; where none was, the newest record's. None where nothing was ever recorded."""
+        noted = noted_place(self._database, _TIME)
+        if noted is not None:
+            return BelievedTime(noted.sequence, self._place(_DOUBT).sequence)
+        for (body,) in self._database.execute("SELECT body FROM record ORDER BY sequence DESC LIMIT 100"):
+            with suppress(ValueError, TypeError):  # a damaged one is for the auditor to find
+                return BelievedTime(audit_chain.decode(body).at_ms)
+        return None
+
+    def note_time(self, time: BelievedTime) -> None:
+        """Keep the time for the next start; raises sqlite3.Error."""
+        self._database.executemany(_PUT_PLACE, [(_TIME, time.at_ms, b""), (_DOUBT, time.doubted_ms, b"")])
+
     def prune(self, before_ms: int, now_ms: int) -> int:
         """Remove the oldest records, all from before a time, at most :data:`PRUNE_AT_ONCE`; returns how many.
 
-        The chain notes it, so that what is left can still be verified.
+        A record from after ``now_ms`` was stamped by a clock that was ahead, so
+        its own time says nothing: it goes with the next old record behind it,
+        and what it used is booked there. The chain notes what went, so that
+        what is left can still be verified.
         """
-        last: Mark | None = None
-        count = 0
-        rows = self._database.execute(
-            "SELECT sequence, body, hash FROM record ORDER BY sequence LIMIT ?", (PRUNE_AT_ONCE,)
-        )
-        for sequence, body, digest in rows:
-            if audit_chain.decode(body).at_ms >= before_ms:
-                break
-            last = Mark(sequence, digest)
-            count += 1
-        rows.close()
+        last, reached = None, Mark()
+        ahead: list[Record] = []
+        moves: list[tuple[int | str, ...]] = []
+        seen = count = 0
+        rows = self._database.execute("SELECT sequence, body, hash FROM record ORDER BY sequence")
+        with closing(rows):
+            for sequence, body, digest in rows:
+                record = audit_chain.decode(body)
+                if before_ms <= record.at_ms <= now_ms:
+                    break
+                seen += 1
+                if seen <= PRUNE_AT_ONCE:
+                    reached = Mark(sequence, digest)
+                    if record.at_ms >= before_ms:
+                        ahead.append(record)
+                if record.at_ms < before_ms:
+                    last, count = reached, min(seen, PRUNE_AT_ONCE)
+                    moves += _moves(ahead, record.at_ms)
+                    ahead = []
+                    if seen >= PRUNE_AT_ONCE:
+                        break
         if last is not None:
             note = Record(
                 EVENT, now_ms, last.digest.hex(), app="appliance", route=PRUNED, outcome="done", times=last.sequence
             )
-            self._append([note], prune_to=last)
+            self._append([note], last, moves)
         return count
 
     def close(self) -> None:
@@ -140,7 +170,9 @@ class RecordStore:
             os.fsync(self._head_file)
         os.close(self._head_file)
 
-    def _append(self, records: Sequence[Record], prune_to: Mark | None = None) -> None:
+    def _append(
+        self, records: Sequence[Record], prune_to: Mark | None = None, moves: Sequence[tuple[int | str, ...]] = ()
+    ) -> None:
         sequence, digest = self._tail.sequence, self._tail.digest
         values: list[int | bytes] = []
         for record in records:
@@ -161,6 +193,9 @@ class RecordStore:
             if prune_to is not None:
                 run("DELETE FROM record WHERE sequence <= ?", (prune_to.sequence,))
                 run(_PUT_PLACE, ("anchor", prune_to.sequence, prune_to.digest))
+            if moves:
+                self._database.executemany(_BOOK, moves)
+                run("DELETE FROM usage WHERE requests = 0")
             run("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
@@ -237,6 +272,13 @@ def _insert(database: sqlite3.Connection, values: list[int | bytes]) -> None:
             database.execute(_INSERT[rows], values[at : at + 3 * rows])
             at += 3 * rows
             left -= rows
+
+
+def _moves(records: Sequence[Record], at_ms: int) -> list[tuple[int | str, ...]]:
+    """What to book so that the use of these records stands in the hour of another time."""
+    away = [(*astuple(place), *(-value for value in astuple(tally))) for place, tally in usage.fold(records).items()]
+    there = usage.fold(record._replace(at_ms=at_ms) for record in records)
+    return [*away, *((*astuple(place), *astuple(tally)) for place, tally in there.items())]
 
 
 def _make(path: Path) -> None:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from appliance.core import audit_chain
 from appliance.core.audit_chain import Record
@@ -18,8 +19,10 @@ from appliance.errors import AuditUnavailable
 from appliance.gateway import journal as module
 from appliance.gateway.journal import Journal
 from appliance.gateway.record_reader import RecordReader
+from appliance.gateway.record_store import RecordStore
 
 pytestmark = pytest.mark.anyio
+DAY = 86_400
 
 
 @pytest.fixture(autouse=True)
@@ -198,12 +201,12 @@ async def test_database_removed_under_a_running_gateway_is_noticed(path: Path) -
 
 
 async def test_hanging_disk_refuses_within_the_time_and_comes_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "COMMIT_TIMEOUT_SECONDS", 0.05)
     hangs = threading.Event()
-    real = module.RecordStore.append
+    real = RecordStore.append
 
     async with running(path) as journal:
         await journal.durable(journal.append(request(1)))
+        monkeypatch.setattr(module, "COMMIT_TIMEOUT_SECONDS", 0.05)
 
         def hang(store: object, batch: object) -> None:
             hangs.wait(10)
@@ -228,10 +231,75 @@ async def test_log_in_and_refused_log_in_are_events(path: Path) -> None:
 
 
 async def test_old_records_go_by_themselves_and_the_chain_verifies(path: Path) -> None:
-    old = request(1)._replace(at_ms=1_000_000)
-    async with running(path, now=1000.0) as journal:
+    ago = time.time() - 3 * DAY
+    old = request(1)._replace(at_ms=int(ago * 1000))
+    async with running(path, now=ago) as journal:
         await journal.durable(journal.append(old))
     async with running(path, retention_days=1) as journal:
         await journal.durable(journal.append(request(2, "whole")))
         await until(lambda: old not in records(path))
+    assert RecordReader(path).verify().problem is None
+
+
+async def upkeep_done(journal: Journal) -> None:
+    """The thread looks after old records behind each commit: what the second commit ends, the first has seen."""
+    for number in (1000, 1001):
+        await journal.durable(journal.append(request(number, "whole")))
+
+
+async def test_start_with_a_clock_a_year_ahead_removes_nothing_and_says_so(path: Path) -> None:
+    now = time.time()
+    kept = request(1, "whole")._replace(at_ms=int(now * 1000))
+    async with running(path, now=now) as journal:
+        await journal.durable(journal.append(kept))
+    for _ in range(3):  # the first start's own records must not vouch for the second
+        with capture_logs() as lines:
+            async with running(path, now=now + 400 * DAY) as journal:
+                await upkeep_done(journal)
+        (told,) = [line for line in lines if "clock is ahead" in line["event"]]
+        assert "Set the clock" in told["remedy"]
+    assert kept in records(path)
+    assert RecordReader(path).verify().problem is None
+
+
+async def test_start_after_a_holiday_removes_what_is_old(path: Path) -> None:
+    now = time.time()
+    old = request(1, "whole")._replace(at_ms=int(now * 1000))
+    async with running(path, now=now) as journal:
+        await journal.durable(journal.append(old))
+    async with running(path, now=now + 40 * DAY, retention_days=30) as journal:
+        await upkeep_done(journal)
+    assert old not in records(path)
+
+
+async def test_clock_that_jumps_while_the_gateway_runs_removes_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "UPKEEP_SECONDS", 0)
+    now = [time.time()]
+    kept = request(1, "whole")._replace(at_ms=int(now[0] * 1000))
+    journal = Journal(path, required=True, retention_days=365, clock=lambda: now[0])
+    journal.start()
+    await journal.durable(journal.append(kept))
+    await upkeep_done(journal)
+    now[0] += 400 * DAY
+    await upkeep_done(journal)
+    await journal.close()
+    assert kept in records(path)
+
+
+async def test_box_that_stood_off_for_fourteen_months_removes_again_in_the_end(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    old = request(1, "whole")._replace(at_ms=int(now * 1000))
+    async with running(path, now=now) as journal:
+        await journal.durable(journal.append(old))
+    async with running(path, now=now + 425 * DAY) as journal:
+        await upkeep_done(journal)
+    assert old in records(path)
+    monkeypatch.setattr("appliance.core.believed_time.PROBATION_MS", 1)
+    async with running(path, now=now + 426 * DAY) as journal:
+        await upkeep_done(journal)
+    assert old not in records(path)
     assert RecordReader(path).verify().problem is None

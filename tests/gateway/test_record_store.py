@@ -11,6 +11,7 @@ import pytest
 
 from appliance.core import audit_chain
 from appliance.core.audit_chain import Record
+from appliance.core.believed_time import BelievedTime
 from appliance.gateway import record_store
 from appliance.gateway.record_reader import RecordReader
 from appliance.gateway.record_store import RecordStore
@@ -104,6 +105,49 @@ def test_pruned_chain_verifies_and_tells_what_went(path: Path) -> None:
         assert store.prune(1_767_268_800_050, 1_767_268_900_000) == 10
     verdict = RecordReader(path).verify()
     assert (verdict.problem, verdict.first, verdict.records) == (None, 51, 53)
+
+
+def test_record_of_a_clock_that_was_ahead_goes_with_the_old_ones_behind_it(path: Path) -> None:
+    ahead = [request(number)._replace(at_ms=9_999_999_999_999) for number in range(3)]
+    write(path, request(1), *ahead, *(request(number) for number in range(2, 10)), ahead[0], request(100))
+    with closing(RecordStore(path)) as store:
+        assert store.prune(1_767_268_800_010, 1_767_268_900_000) == 12
+        assert store.prune(1_767_268_800_010, 1_767_268_900_000) == 0
+    verdict = RecordReader(path).verify()
+    assert (verdict.problem, verdict.first) == (None, 13)
+    booked = RecordReader(path).usage()
+    assert sum(tally.requests for tally in booked.values()) == 14, "the account of use forgets nothing"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE usage SET output_tokens = 77 WHERE hour > 9999990000")
+    assert "account of use" in problem(path), "a record from the future first does not hide it"
+
+
+def test_record_of_a_clock_that_was_behind_takes_no_newer_one_with_it(path: Path) -> None:
+    write(path, *(request(number) for number in range(50, 60)), request(0)._replace(at_ms=0), request(60))
+    with closing(RecordStore(path)) as store:
+        assert store.prune(1_767_268_800_010, 1_767_268_900_000) == 0
+
+
+def test_many_records_of_a_clock_that_was_ahead_go_a_part_at_a_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_store, "PRUNE_AT_ONCE", 10)
+    ahead = [request(number)._replace(at_ms=9_999_999_999_999) for number in range(25)]
+    write(path, *ahead, request(1), request(100))
+    with closing(RecordStore(path)) as store:
+        gone = [store.prune(1_767_268_800_010, 1_767_268_900_000) for _ in range(4)]
+    assert gone == [10, 10, 6, 0]
+    assert problem(path) == ""
+
+
+def test_time_is_the_newest_records_until_one_is_noted(path: Path) -> None:
+    with closing(RecordStore(path)) as store:
+        assert store.believed_time() is None
+        store.append([request(1), request(7)])
+        assert store.believed_time() == BelievedTime(1_767_268_800_007)
+        store.note_time(BelievedTime(5, 3))
+    with closing(RecordStore(path)) as store:
+        assert store.believed_time() == BelievedTime(5, 3)
 
 
 def test_pruned_bytes_are_gone_from_the_file(path: Path) -> None:
