@@ -37,7 +37,7 @@ async def test_who_listens_too_late_hears_it_all_the_same() -> None:
     heard = asyncio.Event()
     client.on_leave(lambda _: heard.set())
     async with asyncio.timeout(5):
-        await heard.wait()
+        assert await heard.wait()
 
 
 async def test_behind_another_server_the_end_of_receive_is_the_leaving() -> None:

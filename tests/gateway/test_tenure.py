@@ -25,4 +25,4 @@ def test_second_gateway_on_a_state_directory_is_told_who_serves_it(tmp_path: Pat
 def test_directory_that_cannot_be_written_stops_no_gateway(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with tenure.held(tmp_path / "file"):
-        pass
+        assert not (tmp_path / "file" / "gateway.lock").exists()
