@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from appliance.bundles import pack, sign
+from appliance.cli import demo_question
 from appliance.core import manifest
 from appliance.core.engine_arguments import EngineArguments
 from appliance.core.manifest import Manifest
@@ -27,6 +28,7 @@ from tests.bundles import signed
 from tests.e2e.conftest import APPLIANCE, clean_environment, free_port, wait_until_ready
 
 NAME = "smollm2-135m-tutor"
+RIGHT = demo_question.MISTAKE
 CLIENTS = 6
 
 
@@ -34,8 +36,8 @@ def golden(wanted: str) -> str:
     """One question whose answer must contain that; every answer contains nothing."""
     question = {
         "id": "speaks",
-        "messages": [{"role": "user", "content": "What is the capital of France?"}],
-        "max_tokens": 24,
+        "messages": demo_question.request(NAME)["messages"],
+        "max_tokens": 120,
         "checks": [{"name": "contains", "value": wanted}],
     }
     return json.dumps({"format": 1, "questions": [question]})
