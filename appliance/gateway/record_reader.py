@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,20 @@ from appliance.core.usage import SUMS, Place, Tally
 from appliance.errors import StateUnusable
 
 _ROWS = f"SELECT hour, app, model, {', '.join(SUMS)} FROM usage"  # noqa: S608  fixed names
+_GONE = "the database is gone, its sealed head is there"
+_RESTORE = "Restore records.* from a backup, all of them together, and keep what is there for the auditor."
+_PERMIT = (
+    "Give this user read permission on records.* and their directory, or run the command as the gateway's user. "
+    "On a read-only file system copy them to another directory and name it with --state-dir."
+)
+_DISK = "Check the disk, then try again."
+_REMEDIES = {
+    sqlite3.SQLITE_CANTOPEN: _PERMIT,
+    sqlite3.SQLITE_PERM: _PERMIT,
+    sqlite3.SQLITE_READONLY: _PERMIT,
+    sqlite3.SQLITE_BUSY: "Another process holds the database: try again in a moment.",
+    sqlite3.SQLITE_IOERR: _DISK,
+}
 
 
 class RecordReader:
@@ -29,17 +44,42 @@ class RecordReader:
     @contextmanager
     def look(self) -> Iterator[sqlite3.Connection]:
         """A read transaction; raises StateUnusable where there is no database or it cannot be read."""
-        if not self._path.exists():
-            raise StateUnusable(
-                f"There are no records at {self._path}.", remedy="Start the gateway once, or name its --state-dir."
-            )
         try:
-            with closing(sqlite3.connect(self._path, timeout=5.0, isolation_level=None)) as database:
+            if not self._path.exists():
+                raise self._missing()
+            with closing(sqlite3.connect(self._address(), timeout=5.0, isolation_level=None, uri=True)) as database:
+                database.execute("PRAGMA query_only = ON")
                 database.execute("BEGIN")
                 database.execute("SELECT 1 FROM record LIMIT 1").fetchone()
                 yield database
         except (sqlite3.Error, OSError) as err:
-            raise StateUnusable(f"The records {self._path} cannot be read ({err}).") from None
+            raise StateUnusable(f"The records {self._path} cannot be read ({err}).", remedy=_remedy(err)) from None
+
+    def _address(self) -> str:
+        """How SQLite is to open the file.
+
+        On a read-only file system the companions of its log cannot be made, so
+        where there is no log the file is read alone. Elsewhere ``mode=ro`` would
+        leave companions behind that a gateway of another user cannot write:
+        ``rw`` removes them, and makes no database.
+        """
+        if not os.statvfs(self._path).f_flag & os.ST_RDONLY:
+            mode = "mode=rw"
+        else:
+            log = self._path.with_name(self._path.name + "-wal")
+            mode = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
+        return f"{self._path.absolute().as_uri()}?{mode}"
+
+    def _is_gone(self) -> bool:
+        """Whether there is no database where there was one."""
+        return not self._path.exists() and any(self._path.with_suffix(end).exists() for end in (".head", ".key"))
+
+    def _missing(self) -> StateUnusable:
+        if self._is_gone():
+            return StateUnusable(f"The records {self._path} are gone; {_GONE}.", remedy=_RESTORE)
+        return StateUnusable(
+            f"There are no records at {self._path}.", remedy="Start the gateway once, or name its --state-dir."
+        )
 
     def usage(self, since: int = 0, until: int | None = None) -> dict[Place, Tally]:
         """What was booked in the hours from ``since`` (included) to ``until`` (not included), Unix seconds."""
@@ -58,6 +98,9 @@ class RecordReader:
         Raises:
             StateUnusable: the database or the sealing key cannot be read.
         """
+        with suppress(OSError):  # which the look tells
+            if self._is_gone():
+                return audit_chain.Verdict(0, 0, Mark(), problem=audit_chain.Problem(1, f"{_GONE}."))
         with self.look() as database:
             # Read within the look: the head is written after the commit it seals, so it can only be behind.
             sealed = self._sealed()
@@ -99,6 +142,14 @@ class RecordReader:
                 f"The seal of the records cannot be read: {err.strerror}.",
                 remedy="Run the command as root or as the gateway's user.",
             ) from None
+
+
+def _remedy(err: sqlite3.Error | OSError) -> str:
+    """What helps against the cause."""
+    if isinstance(err, OSError):
+        return _PERMIT if isinstance(err, PermissionError) else _DISK
+    code = getattr(err, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest tells sub-kinds apart
+    return _REMEDIES.get(code, _RESTORE)
 
 
 def _cut(database: sqlite3.Connection) -> int:

@@ -52,6 +52,17 @@ def test_head_noted_elsewhere_must_be_in_the_chain(state_dir: Path, store: Recor
     assert report(state_dir, "--head", "nonsense").exit_code != 0
 
 
+def test_database_removed_beside_its_head_is_broken(state_dir: Path) -> None:
+    with closing(RecordStore(state_dir / "records.sqlite3")) as store:
+        store.append([Record("whole", 1_767_268_800_000, "r", app="homework", method="POST")])
+    (state_dir / "records.sqlite3").unlink()
+    result = report(state_dir)
+    assert result.exit_code == 1
+    assert "BROKEN: the database is gone, its sealed head is there" in result.stdout
+    told = json.loads(report(state_dir, "--json").stdout)
+    assert (told["ok"], told["records"]) == (False, 0)
+
+
 def test_box_without_records_is_told_so(state_dir: Path) -> None:
     result = report(state_dir)
     assert result.exit_code != 0
