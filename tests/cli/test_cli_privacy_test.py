@@ -68,7 +68,7 @@ def test_both_pages_of_metrics_are_searched_where_they_are(
 def test_appliance_that_does_not_run_is_one_line_with_the_remedy_and_no_verdict(state_dir: Path) -> None:
     KeyStore(state_dir / "keys.sqlite3").create("app", now=0.0)
     done = run(state_dir, 1)
-    assert done.returncode == NotConclusive.exit_code
+    assert done.returncode == NotConclusive.exit_code == 75
     assert done.stdout == ""
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: Nobody listens on 127.0.0.1 port 1, so nothing was tested. Start the appliance")
