@@ -58,12 +58,13 @@ class RecordReader:
     def _address(self) -> str:
         """How SQLite is to open the file.
 
-        On a read-only file system the companions of its log cannot be made, so
-        where there is no log the file is read alone. Elsewhere ``mode=ro`` would
+        On a read-only file system, or in a directory that this user may only
+        read, the companions of its log cannot be made, so where there is no log
+        (no gateway runs) the file is read alone. Elsewhere ``mode=ro`` would
         leave companions behind that a gateway of another user cannot write:
         ``rw`` removes them, and makes no database.
         """
-        if not os.statvfs(self._path).f_flag & os.ST_RDONLY:
+        if not os.statvfs(self._path).f_flag & os.ST_RDONLY and os.access(self._path.parent, os.W_OK):
             mode = "mode=rw"
         else:
             log = self._path.with_name(self._path.name + "-wal")

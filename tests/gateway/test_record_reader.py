@@ -124,3 +124,11 @@ def test_read_only_file_system_is_read(state_dir: Path, monkeypatch: pytest.Monk
     with closing(RecordStore(path)) as store:
         store.append([Record("whole", 2 * HOUR, "r2", app="homework", method="POST")])
         assert RecordReader(path).verify().records == 2, "what is in the log is not left out"
+
+
+def test_directory_that_may_only_be_read_is_read(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(state_dir)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with RecordReader(path).look() as database:
+        assert not path.with_name(path.name + "-shm").exists()
+        assert database.execute("SELECT count(*) FROM record").fetchone() == (1,)
