@@ -99,7 +99,7 @@ class Load:
             return
         self.longest_seconds = max(self.longest_seconds, time.monotonic() - began)
         whole = answer.text.rstrip().endswith("data: [DONE]") if stream else answer.text.startswith("{")
-        if answer.status_code == httpx.codes.OK and whole and '"error"' not in answer.text:
+        if answer.status_code == httpx.codes.OK and whole and '{"error":' not in answer.text:
             self.answered.append(time.monotonic())
         else:
             self.failed.append(f"{answer.status_code} {answer.text[-300:]}")
