@@ -23,8 +23,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from appliance.bundles import merge
+
 #: Taken over from the base byte by byte.
-CARRIED = ("chat_template.jinja", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
+CARRIED = (*merge.CARRIED, "generation_config.json")
 _LINEAR = re.compile(r"model\.layers\.\d+\.(self_attn|mlp)\.\w+_proj\.weight")
 _PREFIX = "base_model.model."
 _BITS = 8

@@ -27,20 +27,18 @@ from appliance.bundles import (
     pack,
     provenance,
     quantize,
+    recipes,
     sign,
 )
 from appliance.bundles.provenance import Training
 from appliance.bundles.stage import Done
 from appliance.bundles.workshop import Workshop
 from appliance.core import golden, recipe
-from appliance.core.building import Building, Quantization
-from appliance.core.manifest import Manifest
+from appliance.core.building import Building
 from appliance.core.sbom import Component
 from appliance.errors import ModelUnusable
 from appliance.tutor.schemas import response_format
 
-#: Where a recipe's folder keeps an adapter that was trained before.
-ADAPTER_FOLDER = "adapter"
 #: Stages as :func:`build` announces them.
 STAGES = ("base", "finetune", "merge", "quantize", "evaluate", "seal")
 _GOLDEN_QUESTIONS = 4
@@ -91,7 +89,7 @@ def build(order: Order, building: Building, shop: Workshop, announce: Announce, 
     with announce("base") as tell:
         source = _base(order, building, shop, tick)
         tell(_words(source))
-    adapter = order.recipe_folder / ADAPTER_FOLDER
+    adapter = order.recipe_folder / recipes.ADAPTER_FOLDER
     with announce("finetune") as tell:
         if order.profile:
             tuned = finetune.stage(shop, source, building.tuning(order.profile))
@@ -120,7 +118,8 @@ def build(order: Order, building: Building, shop: Workshop, announce: Announce, 
         _keep(order, building, shop, source, evaluated)
     with announce("seal") as tell:
         directory = _assemble(building, quantized, evaluated, shop.out)
-        stated = _statement(order, building, quantization, reached)
+        recipe_sha256 = digests.of_file(order.recipe_folder / recipe.FILE_NAME)
+        stated = building.manifest(quantization, recipe_sha256, reached)
         pack.seal(directory, stated, _components(building, source, adapter))
         if order.key:
             sign.directory(directory, order.key, order.password)
@@ -143,7 +142,7 @@ def _keep(order: Order, building: Building, shop: Workshop, source: Done, evalua
     )
     scores = json.loads((evaluated.directory / exam_page.SCORES_NAME).read_text(encoding="utf-8"))
     history = json.loads((tuned / finetune.LOSS_NAME).read_text(encoding="utf-8"))
-    target = shop.out / ADAPTER_FOLDER
+    target = shop.out / recipes.ADAPTER_FOLDER
     provenance.keep(tuned / finetune.ADAPTER_FOLDER, target, training, history, scores["models"])
     shutil.copyfile(tuned / finetune.CURVE_NAME, target / finetune.CURVE_NAME)
     _write_golden(target, scores)
@@ -221,21 +220,6 @@ def _question(number: int, item: Mapping[str, Any]) -> dict[str, Any]:
         "response_format": response_format("diagnosis"),
         "checks": [{"name": "json_has", "value": {"error_type": item["mistake"]}}],
     }
-
-
-def _statement(order: Order, building: Building, quantization: Quantization, reached: Mapping[str, float]) -> Manifest:
-    return Manifest(
-        name=building.name,
-        version=building.version,
-        base=building.base,
-        licence=building.licence,
-        quantization=quantization.name,
-        recipe_sha256=digests.of_file(order.recipe_folder / recipe.FILE_NAME),
-        min_host_bytes=quantization.min_host_bytes,
-        min_gpu_bytes=quantization.min_gpu_bytes,
-        engine=building.engine,
-        evaluation=dict(reached),
-    )
 
 
 def _components(building: Building, source: Done, adapter: Path) -> Iterable[Component]:

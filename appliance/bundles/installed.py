@@ -7,13 +7,13 @@ power fails, ``active`` names a whole bundle.
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance import lockfile
 from appliance.bundles import digests, durable
 from appliance.core.manifest import SIGNATURE_NAME, Manifest
 from appliance.errors import AlreadyRunning, BundleInUse, BundleNotFound, ModelUnusable, StateUnusable
@@ -125,17 +125,14 @@ def change(tree: Settings) -> Iterator[None]:
     """
     path = tree.bundles_dir / ".lock"
     try:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        file = path.open("w")
+        file = lockfile.acquire(path)
+    except BlockingIOError:
+        raise AlreadyRunning(
+            "Another command changes the bundles of this box.", remedy="Wait until it is done."
+        ) from None
     except OSError as err:
         raise StateUnusable(f"The directory {path.parent} cannot be used: {err.strerror}.") from None
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise AlreadyRunning(
-                "Another command changes the bundles of this box.", remedy="Wait until it is done."
-            ) from None
         yield
 
 

@@ -22,15 +22,12 @@ from appliance.bundles.install import Judge
 from appliance.bundles.source import DirectorySource
 from appliance.bundles.trust import Trust
 from appliance.core import building, golden, recipe, trusted_key
-from appliance.core.manifest import Manifest
 from appliance.core.recipe import Recipe
 from appliance.core.sbom import Component
 from appliance.core.trusted_key import TrustedKey
 from appliance.errors import ApplianceError, DigestMismatch, RecipeInvalid
 from appliance.settings import Settings
 
-#: Beside a recipe: the adapter, where it came from with its scores, and the questions it must answer right.
-ADAPTER_FOLDER = "adapter"
 PROVENANCE_NAME = "provenance.json"
 _QUANTIZATION = "w8a8"
 _MAKING_PREFIX = ".making-"
@@ -132,7 +129,7 @@ def _adapter(wanted: Recipe, folder: Path) -> Path | None:
     """The adapter's directory, its weights held against the recipe; None where the recipe has none."""
     if wanted.adapter is None:
         return None
-    directory = folder / wanted.name / ADAPTER_FOLDER
+    directory = folder / wanted.name / recipes.ADAPTER_FOLDER
     if not digests.is_pinned(directory / wanted.adapter.path, wanted.adapter):
         raise DigestMismatch(
             f"The adapter in {directory} is not the one that the recipe pins.",
@@ -143,26 +140,14 @@ def _adapter(wanted: Recipe, folder: Path) -> Path | None:
 
 def _seal(wanted: Recipe, bundle: Path, recipe_folder: Path, adapter: Path | None) -> None:
     """Write the bundle's statements: what it is made of, what it reached, what it must answer right."""
-    content = (recipe_folder / recipe.FILE_NAME).read_text(encoding="utf-8")
-    plan = building.parse(content)
-    quantization = plan.quantization(_QUANTIZATION)
+    path = recipe_folder / recipe.FILE_NAME
+    plan = building.parse(path.read_text(encoding="utf-8"))
     scores: dict[str, float] = {}
     if adapter is not None:
         scores = _provenance(adapter).get("evaluation", {})
         if (adapter / golden.FILE_NAME).is_file():
             shutil.copyfile(adapter / golden.FILE_NAME, bundle / golden.FILE_NAME)
-    stated = Manifest(
-        name=wanted.name,
-        version=wanted.version,
-        base=wanted.base,
-        licence=wanted.licence,
-        quantization=quantization.name,
-        recipe_sha256=digests.of_file(recipe_folder / recipe.FILE_NAME),
-        min_host_bytes=quantization.min_host_bytes,
-        min_gpu_bytes=quantization.min_gpu_bytes,
-        engine=plan.engine,
-        evaluation=scores,
-    )
+    stated = plan.manifest(plan.quantization(_QUANTIZATION), digests.of_file(path), scores)
     pack.seal(bundle, stated, _components(wanted))
 
 

@@ -13,6 +13,8 @@ from appliance.errors import RecipeInvalid
 EMBEDDED = "smollm2-135m-tutor"
 #: The recipes stand beside the package in a checkout; they are no part of what is installed on a box.
 FOLDER = Path(appliance.__file__).parent.parent / "models"
+#: Beside a recipe: its trained adapter, where that came from with its scores, and the questions it must answer right.
+ADAPTER_FOLDER = "adapter"
 
 
 def read(name: str = EMBEDDED, folder: Path = FOLDER) -> Recipe:

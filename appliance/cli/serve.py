@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import http.client
 import signal
 import sys
@@ -15,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from appliance import lockfile
 from appliance.cli import interrupt, state
 from appliance.cli.children import Children
 from appliance.cli.state import StateDir
@@ -154,16 +154,13 @@ def hold(tree: Settings) -> Iterator[None]:
     """
     path = tree.state_dir.absolute() / "serve.lock"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
+        file = lockfile.acquire(path)
+    except BlockingIOError:
+        raise AlreadyRunning(
+            f"Another `appliance serve` or `demo` runs in {path.parent}.",
+            remedy="Stop that one first, or give another --state-dir and port.",
+        ) from None
     except OSError as err:
         raise StateUnusable(f"The state directory {path.parent} cannot be used: {err.strerror}.") from None
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise AlreadyRunning(
-                f"Another `appliance serve` or `demo` runs in {path.parent}.",
-                remedy="Stop that one first, or give another --state-dir and port.",
-            ) from None
         yield

@@ -37,6 +37,7 @@ from typing import Any
 
 from appliance.core import tuning
 from appliance.core.engine_arguments import EngineArguments
+from appliance.core.manifest import Manifest
 from appliance.core.tuning import Tuning
 from appliance.errors import RecipeInvalid
 
@@ -134,6 +135,27 @@ class Building:
                 f"The recipe's licence {self.licence} wants a name that begins with {_LLAMA}, and Meta's notice.",
                 remedy="docs/licences.md has both.",
             )
+
+    def manifest(self, quantization: Quantization, recipe_sha256: str, evaluation: Mapping[str, float]) -> Manifest:
+        """What a bundle of this recipe states, but for its files.
+
+        Args:
+            quantization: how its weights are stored.
+            recipe_sha256: digest of the recipe's file.
+            evaluation: score's name to share.
+        """
+        return Manifest(
+            name=self.name,
+            version=self.version,
+            base=self.base,
+            licence=self.licence,
+            quantization=quantization.name,
+            recipe_sha256=recipe_sha256,
+            min_host_bytes=quantization.min_host_bytes,
+            min_gpu_bytes=quantization.min_gpu_bytes,
+            engine=self.engine,
+            evaluation=dict(evaluation),
+        )
 
     def tuning(self, profile: str) -> Tuning:
         """A profile; raises RecipeInvalid with the names there are."""

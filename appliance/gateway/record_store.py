@@ -71,7 +71,7 @@ class RecordStore:
         try:
             self._database.executescript(_SCHEMA)
             self._tail = self._resume()
-        except BaseException:
+        except BaseException:  # whatever it was, the files do not stay open
             self.close()
             raise
 
@@ -197,7 +197,7 @@ class RecordStore:
                 self._database.executemany(_BOOK, moves)
                 run("DELETE FROM usage WHERE requests = 0")
             run("COMMIT")
-        except BaseException:
+        except BaseException:  # whatever it was, no part of a transaction stays begun
             with suppress(sqlite3.Error):
                 run("ROLLBACK")
             raise

@@ -5,7 +5,6 @@ The endpoints are plain ASGI, so that a stream's bytes pass through untouched.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -23,6 +22,7 @@ from appliance.gateway.body import ClientGone
 from appliance.gateway.caller import Caller
 from appliance.gateway.exchange import Exchange
 from appliance.gateway.hold import Hold
+from appliance.gateway.lease import Lease
 from appliance.gateway.operations import CHAT, COMPLETIONS, EMBEDDINGS, OPERATIONS
 from appliance.gateway.privacy import Cleaner, Forwarded
 from appliance.gateway.readiness import Probe
@@ -137,13 +137,8 @@ class Routes:
             await self._until_changed(this)
         catalogue = self._catalogue(this)
         request = clean(raw, catalogue)
-        longest = min(catalogue.context_tokens(request.model) or math.inf, self._settings.max_output_tokens)
-        left: int | None = None
-        if this.lease is not None:
-            estimate = Estimate.of(len(request.payload), request.output_tokens, int(longest) * request.sequences)
-            left = this.lease.reserve_tokens(estimate)
-        if request.output_tokens is None:
-            request = self._bounded(request, catalogue, left)
+        if this.lease is not None or request.output_tokens is None:
+            request = self._reserved(request, catalogue, this.lease)
         by = caller.of(scope)
         if by is not None:
             await self._relay(path, request, this, by, send)
@@ -155,19 +150,25 @@ class Routes:
         finally:
             by.close()
 
-    def _bounded(self, request: Forwarded, catalogue: Catalogue, left: int | None) -> Forwarded:
-        """A request that names no length, with one where the model's own would pass a limit.
+    def _reserved(self, request: Forwarded, catalogue: Catalogue, lease: Lease | None) -> Forwarded:
+        """Reserve what the request may cost; one that names no length gets the one that is left to it.
 
         Args:
             request: the request.
             catalogue: knows the model's context.
-            left: what is reserved for its answers together, None if nothing counts.
+            lease: the key's hold on its limits, if it has any.
         """
-        context = catalogue.context_tokens(request.model)
         most = self._settings.max_output_tokens
+        context = catalogue.context_tokens(request.model)  # 0 where the engine does not say
+        left: int | None = None
+        if lease is not None:
+            longest = min(context or most, most) * request.sequences
+            left = lease.reserve_tokens(Estimate.of(len(request.payload), request.output_tokens, longest))
+        if request.output_tokens is not None:
+            return request
         if left is not None:
             most = min(most, max(1, left // request.sequences))
-        if context is not None and context <= most:
+        if 0 < context <= most:
             return request
         return replace(request, payload=b'{"max_tokens":%d,' % most + request.payload[1:])
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from appliance import lockfile
 from appliance.errors import AlreadyRunning
 
 _FILE_NAME = "gateway.lock"
@@ -25,20 +24,14 @@ def held(state_dir: Path) -> Iterator[None]:
     """
     path = state_dir / _FILE_NAME
     try:
-        state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        file = lockfile.acquire(path, directory_mode=0o750)
+    except BlockingIOError:
+        raise AlreadyRunning(
+            f"Another gateway (process {lockfile.holder(path)}) serves {state_dir}.",
+            remedy="Stop it first, or name another directory with --state-dir.",
+        ) from None
     except OSError:
         yield
         return
-    with os.fdopen(descriptor, "r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise AlreadyRunning(
-                f"Another gateway (process {file.read(20).strip() or 'unknown'}) serves {state_dir}.",
-                remedy="Stop it first, or name another directory with --state-dir.",
-            ) from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+    with file:
         yield

@@ -13,6 +13,7 @@ import httpx
 import openai
 import pytest
 
+from appliance.core.catalogue import Catalogue
 from appliance.core.limits import Limits
 from tests.fakes.engine import MODEL, FakeEngine
 from tests.gateway.conftest import CHAT, Gateway, start
@@ -50,6 +51,17 @@ def test_request_that_names_no_length_cannot_pass_its_limit(gateway: Gateway) ->
     # What the prompt is counted as and both answers' length are all that there is.
     assert 0 < asked["max_tokens"] * 2 < 200
     assert answer.json()["usage"]["total_tokens"] <= 200
+
+
+def test_request_that_names_no_length_is_bounded_where_the_engine_tells_no_context(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Catalogue, "context_tokens", lambda *_: 0)
+    with FakeEngine(state_dir / "engine.sock") as engine:
+        for gateway in start(state_dir, engine, max_output_tokens=77):
+            gateway.wait_ready()
+            assert gateway.chat().status_code == 200
+            assert engine.generations()[-1].json["max_tokens"] == 77
 
 
 def test_request_of_a_key_without_token_limits_is_not_shortened(gateway: Gateway) -> None:
