@@ -27,7 +27,7 @@ from appliance.tutor.scores import Judged, Scores, Share
 from appliance.tutor.taxonomy import BY_KEY
 
 #: Longest answer that is asked for: the corpus' longest is 75 tokens of the smallest tokenizer.
-MAX_TOKENS = 160
+MAX_TOKENS = 200
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def view(result: Result) -> dict[str, Any]:
 
 
 def _named(group: scores.Group) -> list[tuple[str, Share]]:
-    names = ("diagnosis", "correct_answer", "diagnosis_json", "similar", "similar_json")
+    names = ("diagnosis", "correct_answer", "diagnosis_json", "similar", "similar_json", "working")
     return [(name, getattr(group, name)) for name in names]
 
 

@@ -21,6 +21,7 @@ _SCORES = {
     "diagnosis_json": "진단 JSON 형식 · valid JSON, diagnosis",
     "similar": "유사문제 완전 정답 · similar problem fully right",
     "similar_json": "유사문제 JSON 형식 · valid JSON, similar problem",
+    "working": "풀이 과정 · every step of the working true",
 }
 _LANGUAGES = {"ko": "한국어 · Korean", "en": "영어 · English"}
 _FAULTS = {

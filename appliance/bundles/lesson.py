@@ -13,8 +13,8 @@ from appliance.tutor.corpus import Sample, sample
 
 #: Where a wrong-answer row may stop being trained: what follows is the explanation.
 _UNEXPLAINED = ',"explanation"'
-#: What follows it in a similar problem is its answer.
-_INVENTED = '","answer"'
+#: What follows it in a similar problem is its working and its answer.
+_INVENTED = '","working"'
 
 
 class Lesson:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PROBLEM = "47 + 36"
 WRONG_ANSWER = "73"
 MISTAKE = "addition_carry_dropped"
-_MAX_TOKENS = 120
+_MAX_TOKENS = 200
 
 
 def request(model: str) -> dict[str, Any]:
@@ -66,6 +66,7 @@ def explained(text: str) -> Iterator[str]:
     fields = replies.read(text).fields or {}
     problem, mistake = kinds.parse(PROBLEM), taxonomy.BY_KEY.get(fields.get("error_type", ""))
     yield f"학생 / pupil          {PROBLEM} = {WRONG_ANSWER}"
+    yield f"풀이 / working        {fields.get('working', '?')}"
     yield f"정답 / right answer   {fields.get('correct_answer', '?')}"
     yield f"실수 / mistake        {f'{mistake.name.ko} / {mistake.name.en}' if mistake else '?'}"
     yield f"설명 / explanation    {fields.get('explanation', '?')}"

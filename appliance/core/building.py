@@ -47,7 +47,7 @@ _LLAMA, _LLAMA_LICENCE = "Llama", "LicenseRef-Llama"
 #: What llm-compressor is asked for.
 SCHEMES = ("FP8_DYNAMIC", "W4A16", "W8A8")
 #: Scores a gate may name (``tutor.scores.Group``).
-GATED = ("correct_answer", "diagnosis", "diagnosis_json", "similar", "similar_json")
+GATED = ("correct_answer", "diagnosis", "diagnosis_json", "similar", "similar_json", "working")
 _SEED = 7
 _ITEMS = 240
 

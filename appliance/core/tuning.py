@@ -24,8 +24,8 @@ class Tuning:
         decay_share: last part of the steps, in which the rate falls to a twentieth.
         explained_share: share of wrong-answer rows trained to the end; the others stop before the explanation,
             which is learnt quickest and would take a quarter of the time.
-        invented_share: share of similar-problem rows in which the problem is trained, not its answer alone. A problem
-            is drawn by chance, so that its digits cannot be learnt: they only make the gradient noisy.
+        invented_share: share of similar-problem rows in which the problem is trained, not its working and answer
+            alone. A problem is drawn by chance, so that its digits cannot be learnt: they make the gradient noisy.
         sampled_vocabulary: how many random ids the loss is normalised over besides those of the sheet; 0 for all.
         four_bit: load the base in 4 bit (QLoRA; a GPU and bitsandbytes).
         compile: compile the layers first; pays in long runs.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from fractions import Fraction
 
-from appliance.tutor import kinds, notation, replies
+from appliance.tutor import kinds, notation, replies, working
 from appliance.tutor.problems import Problem
 from appliance.tutor.schemas import DIAGNOSIS_KEYS, SIMILAR_KEYS
 from appliance.tutor.taxonomy import BY_KEY
@@ -26,6 +26,7 @@ class DiagnosisVerdict:
     Attributes:
         json_valid: the reply is one JSON object with exactly the wanted keys and nothing around it.
         diagnosis_right: the error type is the planted one.
+        working_right: every equation of the working is true; counted apart, since a person may write it as he likes.
         answer_right: the corrected answer has the right value, in whatever form.
         explained: there is an explanation.
         error_type: the key that was answered, empty if none of the taxonomy.
@@ -34,6 +35,7 @@ class DiagnosisVerdict:
 
     json_valid: bool
     diagnosis_right: bool
+    working_right: bool
     answer_right: bool
     explained: bool
     error_type: str
@@ -56,6 +58,7 @@ class SimilarVerdict:
         same_difficulty: it is as difficult.
         new: it is not the given one, its commuted twin, nor one of the excluded.
         fits_mistake: the mistake asked for can happen in it; True if none was asked for.
+        working_right: as of a diagnosis.
         answer_right: its stated answer is right, also by the second opinion where one is given.
         reasons: what was wrong, in words; empty if nothing.
     """
@@ -66,6 +69,7 @@ class SimilarVerdict:
     same_difficulty: bool
     new: bool
     fits_mistake: bool
+    working_right: bool
     answer_right: bool
     reasons: tuple[str, ...]
 
@@ -93,6 +97,7 @@ def check_diagnosis(text: str, problem: Problem, mistake: str) -> DiagnosisVerdi
     named = fields.get("error_type", "")
     json_valid = _keyed(reply, DIAGNOSIS_KEYS)
     diagnosis_right = named == mistake
+    working_right = working.holds(fields.get("working", ""))
     answer_right = answer_is_right(problem, fields.get("correct_answer", ""))
     explained = bool(fields.get("explanation", "").strip())
     reasons = _faults(
@@ -102,7 +107,7 @@ def check_diagnosis(text: str, problem: Problem, mistake: str) -> DiagnosisVerdi
         (explained, "no explanation"),
     )
     return DiagnosisVerdict(
-        json_valid, diagnosis_right, answer_right, explained, named if named in BY_KEY else "", reasons
+        json_valid, diagnosis_right, working_right, answer_right, explained, named if named in BY_KEY else "", reasons
     )
 
 
@@ -130,12 +135,13 @@ def check_similar(
     if problem is None:
         bad_json = () if json_valid else ("not one JSON object with the wanted keys",)
         return SimilarVerdict(
-            json_valid, False, False, False, False, False, False, (*bad_json, "no problem of a known kind")
+            json_valid, False, False, False, False, False, False, False, (*bad_json, "no problem of a known kind")
         )
     same_kind = problem.kind == given.kind
     same_difficulty = problem.difficulty == given.difficulty
     new = problem.family != given.family and problem.family not in exclude
     fits = mistake is None or BY_KEY[mistake].wrong(problem) is not None
+    working_right = working.holds(fields.get("working", ""))
     answer_right = _agreed(problem, fields.get("answer", ""), second_opinion)
     reasons = _faults(
         (json_valid, "not one JSON object with the wanted keys"),
@@ -145,7 +151,7 @@ def check_similar(
         (fits, f"no place for {mistake}"),
         (answer_right, f"the stated answer is not {problem.answer_text}"),
     )
-    return SimilarVerdict(json_valid, True, same_kind, same_difficulty, new, fits, answer_right, reasons)
+    return SimilarVerdict(json_valid, True, same_kind, same_difficulty, new, fits, working_right, answer_right, reasons)
 
 
 def _keyed(reply: replies.Reply, keys: tuple[str, ...]) -> bool:

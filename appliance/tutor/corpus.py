@@ -19,6 +19,7 @@ from appliance.tutor import phrasing
 from appliance.tutor.mistakes import Mistake
 from appliance.tutor.problems import Language, Problem
 from appliance.tutor.taxonomy import MISTAKES, sole_explanation
+from appliance.tutor.working import working
 
 Split = Literal["train", "heldout"]
 Task = Literal["diagnosis", "similar"]
@@ -99,6 +100,7 @@ def _diagnosis(problem: Problem, mistake: Mistake[Any], language: Language, rand
     if wrong is None:
         raise ValueError(f"{mistake.key} does not apply to {problem.canonical}")
     answer = {
+        "working": working(problem),
         "correct_answer": problem.answer_text,
         "error_type": mistake.key,
         "explanation": mistake.advice(problem, language),
@@ -124,7 +126,9 @@ def sample(seed: int, split: Split, index: int) -> Sample:
         named = mistake.key if random.random() < 0.5 else None
         user = phrasing.ask_similar(problem, named, language, random)
         other = _draw(mistake, split, random, kind, difficulty, unlike=problem.family)
-        answer = compact_json({"problem": other.expression(language), "answer": other.answer_text})
+        answer = compact_json(
+            {"problem": other.expression(language), "working": working(other), "answer": other.answer_text}
+        )
     messages = (Message("system", SYSTEM_PROMPT), Message("user", user))
     return Sample(task, language, problem.kind, named, messages, answer, problem.canonical)
 

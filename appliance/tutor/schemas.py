@@ -2,8 +2,8 @@
 
 Strict means: every object names all its properties as required and refuses
 others (OpenAI, "Structured Outputs: supported schemas"). Property order is the
-order in which the answer is written; the right answer comes first because the
-diagnosis follows from it.
+order in which the answer is written: the working leads to the right answer, and
+the diagnosis follows from both.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 from appliance.tutor.taxonomy import MISTAKES
 
-DIAGNOSIS_KEYS = ("correct_answer", "error_type", "explanation")
-SIMILAR_KEYS = ("problem", "answer")
+DIAGNOSIS_KEYS = ("working", "correct_answer", "error_type", "explanation")
+SIMILAR_KEYS = ("problem", "working", "answer")
 
 
 def _strict(properties: dict[str, Any]) -> dict[str, Any]:
@@ -29,6 +29,7 @@ def diagnosis_schema() -> dict[str, Any]:
     """What a wrong-answer analysis looks like."""
     return _strict(
         {
+            "working": {"type": "string"},
             "correct_answer": {"type": "string"},
             "error_type": {"type": "string", "enum": [mistake.key for mistake in MISTAKES]},
             "explanation": {"type": "string"},
@@ -38,7 +39,7 @@ def diagnosis_schema() -> dict[str, Any]:
 
 def similar_schema() -> dict[str, Any]:
     """What a similar problem looks like."""
-    return _strict({"problem": {"type": "string"}, "answer": {"type": "string"}})
+    return _strict({name: {"type": "string"} for name in SIMILAR_KEYS})
 
 
 def response_format(task: str) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Group:
         diagnosis_json: valid JSON in diagnoses.
         similar: generated problem right in everything.
         similar_json: valid JSON in generated problems.
+        working: every equation of the working true, in either task.
     """
 
     diagnosis: Share
@@ -48,6 +49,7 @@ class Group:
     diagnosis_json: Share
     similar: Share
     similar_json: Share
+    working: Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ def _group(judged: Iterable[Judged]) -> Group:
         diagnosis_json=_share(verdict.json_valid for verdict in diagnoses),
         similar=_share(verdict.right for verdict in similar),
         similar_json=_share(verdict.json_valid for verdict in similar),
+        working=_share(verdict.working_right for verdict in verdicts),
     )
 
 

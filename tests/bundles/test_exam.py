@@ -25,7 +25,7 @@ def test_perfect_replies_reach_everything_in_both_languages():
     asked = exam.heldout(7, 60)
     result = exam.mark("perfect", asked, [sample.answer for sample in asked])
     assert result.shares == dict.fromkeys(
-        ("diagnosis", "correct_answer", "diagnosis_json", "similar", "similar_json"), 1.0
+        ("diagnosis", "correct_answer", "diagnosis_json", "similar", "similar_json", "working"), 1.0
     )
     assert set(result.scores.by_language) == {"ko", "en"}
     assert not any(one.faults for one in result.marked)
@@ -63,8 +63,15 @@ def test_academys_item_is_asked_and_marked_as_the_corpus_is(tmp_path):
     first, second = items(tmp_path, ITEM, similar)
     assert "37 + 48" in first.messages[-1].content
     assert "75" in first.messages[-1].content
-    reply = json.dumps({"correct_answer": "85", "error_type": "addition_carry_dropped", "explanation": "x"})
-    made = json.dumps({"problem": "1/4 + 1/5", "answer": "9/20"})
+    reply = json.dumps(
+        {
+            "working": "7+8=15,3+4+1=8",
+            "correct_answer": "85",
+            "error_type": "addition_carry_dropped",
+            "explanation": "x",
+        }
+    )
+    made = json.dumps({"problem": "1/4 + 1/5", "working": "5/20+4/20=9/20", "answer": "9/20"})
     result = exam.mark("m", [first, second], [reply, made])
     assert result.scores.overall.diagnosis.right == 1
     assert [one.faults for one in result.marked] == [(), ()]

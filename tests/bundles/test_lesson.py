@@ -60,7 +60,8 @@ def test_invented_problem_is_given_and_its_answer_trained():
     for drawn, row in rows(lesson(invented_share=0.0), "similar"):
         wanted = json.loads(drawn.answer)
         assert text(row.answer[: row.given]) == '{"problem":"' + wanted["problem"]
-        assert text(row.answer[row.given :]) == f'","answer":"{wanted["answer"]}"}}'
+        trained = f'","working":"{wanted["working"]}","answer":"{wanted["answer"]}"}}'
+        assert text(row.answer[row.given :]) == trained
     assert {row.given for _, row in rows(lesson(invented_share=1.0), "similar")} == {0}
 
 

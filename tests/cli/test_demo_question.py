@@ -7,7 +7,12 @@ import json
 from appliance.cli import demo_question
 from appliance.tutor import corpus, kinds, taxonomy
 
-RIGHT = {"correct_answer": "83", "error_type": "addition_carry_dropped", "explanation": "7+6=13: 1을 올려요."}
+RIGHT = {
+    "working": "7+6=13,4+3+1=8",
+    "correct_answer": "83",
+    "error_type": "addition_carry_dropped",
+    "explanation": "7+6=13: 1을 올려요.",
+}
 
 
 def shown(answer: str) -> str:

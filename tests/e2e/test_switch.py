@@ -37,7 +37,7 @@ def golden(wanted: str) -> str:
     question = {
         "id": "speaks",
         "messages": demo_question.request(NAME)["messages"],
-        "max_tokens": 120,
+        "max_tokens": 200,
         "checks": [{"name": "contains", "value": wanted}],
     }
     return json.dumps({"format": 1, "questions": [question]})

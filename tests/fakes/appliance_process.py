@@ -20,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-ANSWER = '{"correct_answer":"83","error_type":"addition_carry_dropped","explanation":"7+6=13: 1을 올려요."}'
+ANSWER = '{"working":"7+6=13,4+3+1=8","correct_answer":"83","error_type":"addition_carry_dropped","explanation":"7+6=13: 1을 올려요."}'
 
 
 class Gateway(http.server.BaseHTTPRequestHandler):

@@ -9,8 +9,10 @@ from appliance.tutor import kinds
 from appliance.tutor.checks import check_diagnosis, check_similar
 from appliance.tutor.corpus import SYSTEM_PROMPT, sample, samples, split_of
 from appliance.tutor.integers import Addition
+from appliance.tutor.schemas import DIAGNOSIS_KEYS, SIMILAR_KEYS
 from appliance.tutor.symbolic import solve
 from appliance.tutor.taxonomy import BY_KEY, MISTAKES
+from appliance.tutor.working import holds
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ def test_both_difficulties_and_both_tasks_occur(train):
 def test_a_fixed_seed_gives_a_fixed_corpus(train):
     text = json.dumps([asdict(item) for item in train[:1000]], ensure_ascii=False, sort_keys=True)
     assert (
-        hashlib.sha256(text.encode()).hexdigest() == "86bf40850ecda2522f4b81b69e6484fbbacffdcd6ea4efbbaaa6070049578485"
+        hashlib.sha256(text.encode()).hexdigest() == "0c6640216730852e6d4bbec93b2fbe02b54992df63a40df08b37fd1ea942e330"
     )
 
 
@@ -81,16 +83,16 @@ def test_another_seed_gives_other_samples(train):
 
 
 def test_a_sample_is_short_enough_for_a_small_model(train):
-    assert max(len(item.messages[1].content) + len(item.answer) for item in train) <= 220
+    assert max(len(item.messages[1].content) + len(item.answer) for item in train) <= 240
     assert {item.messages[0].content for item in train} == {SYSTEM_PROMPT}
 
 
-def test_the_right_answer_comes_first_and_the_json_is_compact(train):
+def test_the_working_leads_to_the_answer_and_the_json_is_compact(train):
     for item in train[:500]:
         value = json.loads(item.answer)
         assert json.dumps(value, ensure_ascii=False, separators=(",", ":")) == item.answer
-        keys = ["correct_answer", "error_type", "explanation"] if item.task == "diagnosis" else ["problem", "answer"]
-        assert list(value) == keys
+        assert tuple(value) == (DIAGNOSIS_KEYS if item.task == "diagnosis" else SIMILAR_KEYS)
+        assert holds(value["working"])
 
 
 def test_a_commuted_problem_is_in_the_same_split():

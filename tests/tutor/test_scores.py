@@ -17,7 +17,7 @@ def test_a_perfect_model_scores_one_in_everything():
     scores = tally(judged(lambda item: item.answer))
     for group in (scores.overall, *scores.by_language.values()):
         assert {group.diagnosis.ratio, group.correct_answer.ratio, group.similar.ratio} == {1.0}
-        assert {group.diagnosis_json.ratio, group.similar_json.ratio} == {1.0}
+        assert {group.diagnosis_json.ratio, group.similar_json.ratio, group.working.ratio} == {1.0}
     assert all(share.ratio == 1 for share in scores.diagnosis_by_mistake.values())
     assert not scores.similar_faults
 

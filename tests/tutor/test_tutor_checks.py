@@ -14,11 +14,17 @@ CARRY = "addition_carry_dropped"
 
 
 def diagnosis(**changes):
-    return json.dumps({"correct_answer": "62", "error_type": CARRY, "explanation": "7+5=12: carry the 1."} | changes)
+    right = {
+        "working": "7+5=12,2+3+1=6",
+        "correct_answer": "62",
+        "error_type": CARRY,
+        "explanation": "7+5=12: carry the 1.",
+    }
+    return json.dumps(right | changes)
 
 
 def similar(problem, answer):
-    return json.dumps({"problem": problem, "answer": answer})
+    return json.dumps({"problem": problem, "working": "8+6=14,4+2+1=7", "answer": answer})
 
 
 def test_a_right_diagnosis_has_no_reasons():
@@ -40,6 +46,13 @@ def test_each_fault_of_a_diagnosis_is_named(changes, reason):
     verdict = check_diagnosis(diagnosis(**changes), SUM, CARRY)
     assert verdict.reasons == (reason,)
     assert not verdict.right
+
+
+def test_a_false_step_costs_the_working_only():
+    verdict = check_diagnosis(diagnosis(working="7+5=12,2+3=6"), SUM, CARRY)
+    assert verdict.right
+    assert not verdict.working_right
+    assert check_diagnosis(diagnosis(), SUM, CARRY).working_right
 
 
 def test_a_key_outside_the_taxonomy_is_no_diagnosis():
