@@ -232,6 +232,20 @@ class ExporterSettings(_Section):
     port: int = Field(9400, ge=1, le=65535, description="Port of the exporter.")
 
 
+class BackupSettings(_Section):
+    """Encrypted copies of what the appliance keeps (docs/backup.md)."""
+
+    directory: Path | None = Field(
+        None, description="Where `appliance backup create` puts its files; without one there are no backups."
+    )
+    recipient: str | None = Field(
+        None,
+        pattern=r"^age1[02-9ac-hj-np-z]{58}$",
+        description="Public recovery key (`age1…`) that backups are encrypted to; `appliance backup keygen` makes one.",
+    )
+    keep: int = Field(14, ge=1, description="How many backups stay; the oldest go after a new one is whole.")
+
+
 class LogSettings(_Section):
     """The log: structure only, never content or keys."""
 
@@ -256,6 +270,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     bundles: BundleSettings = BundleSettings()
     exporter: ExporterSettings = ExporterSettings()
+    backup: BackupSettings = BackupSettings()
     log: LogSettings = LogSettings()
 
     @classmethod
@@ -316,6 +331,11 @@ class Settings(BaseSettings):
         return self.state_dir.absolute() / "limits.sqlite3"
 
     @property
+    def upkeep_dir(self) -> Path:
+        """Directory of the results that upkeep, backup and privacy test leave for each other and for reports."""
+        return self.state_dir.absolute() / "upkeep"
+
+    @property
     def record_database_path(self) -> Path:
         """The SQLite file of the audit and the account of use."""
         return self.state_dir.absolute() / "records.sqlite3"
@@ -351,6 +371,11 @@ def load(file: Path | None = None, state_dir: Path | None = None) -> Settings:
             remedy="Choose a shorter state directory, or set APPLIANCE_ENGINE__SOCKET_PATH.",
         )
     return settings
+
+
+def file_in_use() -> Path | None:
+    """The settings file that :func:`load` reads where none is named, or None."""
+    return _default_file()
 
 
 def child_environment(settings: Settings, names: tuple[str, ...]) -> dict[str, str]:
@@ -497,6 +522,7 @@ def _first_problem(err: ValidationError) -> str:
 
 __all__ = [
     "AuditSettings",
+    "BackupSettings",
     "Description",
     "EngineSettings",
     "ExporterSettings",
@@ -505,6 +531,7 @@ __all__ = [
     "Settings",
     "child_environment",
     "describe",
+    "file_in_use",
     "load",
     "notify_socket",
     "watchdog_seconds",
