@@ -517,6 +517,33 @@ class EvaluationFailed(OperatorError):
     exit_code = 69  # EX_UNAVAILABLE
 
 
+class BackupUnusable(OperatorError):
+    """A backup cannot be made, read or opened with this key."""
+
+    key = "backup_unusable"
+    message = "The backup cannot be used."
+    remedy = "`appliance backup list` shows those there are; docs/backup.md says what they need."
+    exit_code = 65  # EX_DATAERR
+
+
+class StateNotEmpty(OperatorError):
+    """A backup would be restored over what is there."""
+
+    key = "state_not_empty"
+    message = "The state directory is not empty."
+    remedy = "Give --replace to set aside what is there."
+    exit_code = 73  # EX_CANTCREAT
+
+
+class StatementUnusable(OperatorError):
+    """A signed statement or the key of it cannot be read, or is not genuine."""
+
+    key = "statement_unusable"
+    message = "The statement cannot be used."
+    remedy = "Give the statement and the .sig file beside it as the box wrote them, and its public key."
+    exit_code = 65
+
+
 class PythonTooOld(OperatorError):
     """The interpreter is older than the code needs."""
 
