@@ -73,6 +73,8 @@ lock: bootstrap ## Pin every dependency by hash in deploy/locks; UPGRADE=1 takes
 	$(call pin,engine-cpu,-c $(LOCKS)/engine-gpu.txt --unsafe-package torch --extra engine-cpu pyproject.toml)
 	$(call pin,dev,-c $(LOCKS)/engine-cpu.txt --extra dev pyproject.toml)
 	$(call pin,build,-c $(LOCKS)/gateway.txt -c $(LOCKS)/torch-cpu.txt --unsafe-package torch --extra build pyproject.toml)
+	$(call pin,host,-c $(LOCKS)/dev.txt $(LOCKS)/host.in $(LOCKS)/ansible.in)
+	$(call pin,ansible,-c $(LOCKS)/host.txt $(LOCKS)/ansible.in)
 	$(call pin,pip,-c $(LOCKS)/dev.txt $(LOCKS)/pip.in)
 
 clean: ## Remove what the other targets made: .venv, caches and the demo's state

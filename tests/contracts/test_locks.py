@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 LOCKS = Path(__file__).resolve().parents[2] / "deploy" / "locks"
-NAMES = ("build", "dev", "engine-cpu", "engine-gpu", "gateway", "pip", "torch-cpu", "torch-cuda")
+NAMES = ("ansible", "build", "dev", "engine-cpu", "engine-gpu", "gateway", "host", "pip", "torch-cpu", "torch-cuda")
 FORBIDDEN = {"torchaudio", "torchcodec", "torchvision"}
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
