@@ -246,6 +246,24 @@ class BackupSettings(_Section):
     keep: int = Field(14, ge=1, description="How many backups stay; the oldest go after a new one is whole.")
 
 
+class UpkeepCertificates(_Section):
+    """Certificates whose end is watched."""
+
+    server: Path | None = Field(
+        None, description="PEM file of the certificate that the LAN's apps see; without one its end is not watched."
+    )
+    ca: Path | None = Field(None, description="PEM file of the CA that signed it, if the box or the academy has one.")
+
+
+class UpkeepSettings(_Section):
+    """What `appliance upkeep` looks at (docs/upkeep.md)."""
+
+    audit_interval_seconds: float = Field(
+        86_400.0, gt=0, description="How old the audit's last verification may be before upkeep verifies it anew."
+    )
+    certificates: UpkeepCertificates = UpkeepCertificates()
+
+
 class LogSettings(_Section):
     """The log: structure only, never content or keys."""
 
@@ -271,6 +289,7 @@ class Settings(BaseSettings):
     bundles: BundleSettings = BundleSettings()
     exporter: ExporterSettings = ExporterSettings()
     backup: BackupSettings = BackupSettings()
+    upkeep: UpkeepSettings = UpkeepSettings()
     log: LogSettings = LogSettings()
 
     @classmethod
