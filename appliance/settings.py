@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Self, get_args, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -27,6 +28,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from appliance.core import egress
 from appliance.core.timetable import Timetable
 from appliance.errors import SettingsInvalid
 
@@ -63,6 +65,14 @@ class GatewaySettings(_Section):
             ("gpt-3.5-turbo", "gpt-4", "gpt-4-turbo", "gpt-4o", "gpt-4o-mini", "gpt-4.1"), ""
         ),
         description="Model names that apps may use, each mapped to a served model; an empty value means the active one.",
+    )
+    tls_certificate_path: Path | None = Field(
+        None,
+        description="The public listener's certificate with its chain, as PEM; with `tls_key_path` it answers over TLS "
+        "and in no other way. A renewed file is taken without a restart.",
+    )
+    tls_key_path: Path | None = Field(
+        None, description="The private key of that certificate, as PEM without a passphrase."
     )
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body; beyond it 413.")
     max_header_bytes: int = Field(16_384, ge=1024, description="Largest header block; beyond it 431.")
@@ -145,6 +155,12 @@ class GatewaySettings(_Section):
     def _has_two_ports(self) -> Self:
         if (self.admin_host, self.admin_port) == (self.host, self.port):
             raise ValueError("admin_port and port are the same; the admin listener needs one of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _has_certificate_and_key(self) -> Self:
+        if (self.tls_certificate_path is None) != (self.tls_key_path is None):
+            raise ValueError("tls_certificate_path and tls_key_path go together; set both or none")
         return self
 
     @field_validator("app_weights")
@@ -246,6 +262,74 @@ class BackupSettings(_Section):
     keep: int = Field(14, ge=1, description="How many backups stay; the oldest go after a new one is whole.")
 
 
+class EnergySettings(_Section):
+    """What electricity costs, and who remembers how much was used (docs/cost.md)."""
+
+    won_per_kwh: float = Field(
+        141.0,
+        ge=0,
+        le=10_000,
+        description="Price of a kilowatt-hour in won; 0 switches the figures of cost off. Put in your own from the bill: "
+        "its total divided by its kWh. The default is the year's mean of KEPCO's general-purpose tariff (A) I, low "
+        "voltage, as it stood in 2026, with surcharges and taxes and without the base charge (docs/cost.md).",
+    )
+    prometheus_url: str = Field(
+        "http://127.0.0.1:9090", description="The Prometheus that reads the GPU exporter; `appliance cost` asks it."
+    )
+
+    @field_validator("prometheus_url")
+    @classmethod
+    def _is_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("an address is http:// or https://, a host, and a port or path if need be")
+        if parts.username is not None:
+            raise ValueError("the address holds a user name; this Prometheus is asked without one")
+        _ = parts.port  # raises ValueError where it is none
+        return url.rstrip("/")
+
+
+class NetworkSettings(_Section):
+    """Who may talk to the box, and whom it may talk to: the packet filter is made from this (docs/hardening.md)."""
+
+    lan_subnets: tuple[str, ...] = Field(
+        (), description="Subnets whose apps may reach the gateway, such as `192.168.10.0/24`."
+    )
+    admin_subnets: tuple[str, ...] = Field(
+        (), description="Subnets that may reach `admin_ports`, and the admin listener where it is not on loopback."
+    )
+    admin_ports: tuple[int, ...] = Field(
+        (22, 3000, 9090, 9093), description="TCP ports for them: ssh, Grafana, Prometheus, Alertmanager."
+    )
+    ntp_servers: tuple[str, ...] = Field(
+        (), description="Addresses of time servers. Names are not possible: the box asks no name server."
+    )
+    mail_relay: str | None = Field(None, description="Address of the mail server that takes alerts.")
+    mail_relay_port: int = Field(25, ge=1, le=65535, description="Its TCP port.")
+
+    @field_validator("lan_subnets", "admin_subnets")
+    @classmethod
+    def _are_subnets(cls, subnets: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(egress.subnet(subnet) for subnet in subnets)
+
+    @field_validator("ntp_servers")
+    @classmethod
+    def _are_addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(egress.address(address) for address in addresses)
+
+    @field_validator("mail_relay")
+    @classmethod
+    def _is_address(cls, address: str | None) -> str | None:
+        return None if address is None else egress.address(address)
+
+    @field_validator("admin_ports")
+    @classmethod
+    def _are_ports(cls, ports: tuple[int, ...]) -> tuple[int, ...]:
+        if any(not 1 <= port <= 65535 for port in ports):
+            raise ValueError("a port is a number from 1 to 65535")
+        return ports
+
+
 class UpkeepCertificates(_Section):
     """Certificates whose end is watched."""
 
@@ -288,7 +372,9 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     bundles: BundleSettings = BundleSettings()
     exporter: ExporterSettings = ExporterSettings()
+    energy: EnergySettings = EnergySettings()
     backup: BackupSettings = BackupSettings()
+    network: NetworkSettings = NetworkSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
     log: LogSettings = LogSettings()
 
@@ -333,6 +419,22 @@ class Settings(BaseSettings):
     def trusted_keys_dir(self) -> Path:
         """Directory of the keys whose bundles are installed, absolute."""
         return (self.bundles.trusted_keys_dir or self.state_dir / "trust").absolute()
+
+    @property
+    def traffic(self) -> egress.Traffic:
+        """What the packet filter lets through: the answers of the listeners, and the servers that are set."""
+        admin_ports = set(self.network.admin_ports)
+        if not egress.is_loopback(self.gateway.admin_host) and self.gateway.admin_port:
+            admin_ports.add(self.gateway.admin_port)
+        return egress.Traffic(
+            lan_subnets=self.network.lan_subnets,
+            gateway_port=self.gateway.port,
+            admin_subnets=self.network.admin_subnets,
+            admin_ports=tuple(sorted(admin_ports)),
+            ntp_servers=self.network.ntp_servers,
+            mail_relay=self.network.mail_relay,
+            mail_relay_port=self.network.mail_relay_port,
+        )
 
     @property
     def bundles_dir(self) -> Path:
@@ -468,6 +570,7 @@ _KINDS: dict[Any, str] = {
     str: "text",
     Path: "path",
     tuple: "list of text",
+    tuple[int, ...]: "list of integers",
     dict: "table of text",
     dict[str, float]: "table of numbers",
 }
@@ -543,10 +646,12 @@ __all__ = [
     "AuditSettings",
     "BackupSettings",
     "Description",
+    "EnergySettings",
     "EngineSettings",
     "ExporterSettings",
     "GatewaySettings",
     "LogSettings",
+    "NetworkSettings",
     "Settings",
     "child_environment",
     "describe",
