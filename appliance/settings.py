@@ -18,6 +18,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Self, get_args, get_origin
 from urllib.parse import urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -348,6 +349,33 @@ class UpkeepSettings(_Section):
     certificates: UpkeepCertificates = UpkeepCertificates()
 
 
+class EnergySettings(_Section):
+    """What electricity costs, and who remembers how much was used (docs/cost.md)."""
+
+    won_per_kwh: float = Field(
+        141.0,
+        ge=0,
+        le=10_000,
+        description="Price of a kilowatt-hour in won; 0 switches the figures of cost off. Put in your own from the bill: "
+        "its total divided by its kWh. The default is the year's mean of KEPCO's general-purpose tariff (A) I, low "
+        "voltage, as it stood in 2026, with surcharges and taxes and without the base charge (docs/cost.md).",
+    )
+    prometheus_url: str = Field(
+        "http://127.0.0.1:9090", description="The Prometheus that reads the GPU exporter; `appliance cost` asks it."
+    )
+
+    @field_validator("prometheus_url")
+    @classmethod
+    def _is_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("an address is http:// or https://, a host, and a port or path if need be")
+        if parts.username is not None:
+            raise ValueError("the address holds a user name; this Prometheus is asked without one")
+        _ = parts.port  # raises ValueError where it is none
+        return url.rstrip("/")
+
+
 class LogSettings(_Section):
     """The log: structure only, never content or keys."""
 
@@ -372,6 +400,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     bundles: BundleSettings = BundleSettings()
     exporter: ExporterSettings = ExporterSettings()
+    energy: EnergySettings = EnergySettings()
     energy: EnergySettings = EnergySettings()
     backup: BackupSettings = BackupSettings()
     network: NetworkSettings = NetworkSettings()
@@ -646,6 +675,7 @@ __all__ = [
     "AuditSettings",
     "BackupSettings",
     "Description",
+    "EnergySettings",
     "EnergySettings",
     "EngineSettings",
     "ExporterSettings",

@@ -208,3 +208,24 @@ def test_every_setting_is_described_with_type_and_unit() -> None:
     assert kinds["gateway.allowed_hosts"] == "list of text"
     assert kinds["engine.device"] == "one of `auto`, `cuda`, `cpu`"
     assert kinds["engine.socket_path"] == "path"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9090", "https://prometheus.lan/prefix/", "http://[::1]:9090"])
+def test_prometheus_has_an_address(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("APPLIANCE_ENERGY__PROMETHEUS_URL", url)
+    assert settings.load().energy.prometheus_url == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["127.0.0.1:9090", "file:///etc/passwd", "http://", "http://a:b@host", "http://host:port", "http://host/?q=1"],
+)
+def test_what_is_no_address_of_a_prometheus_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("APPLIANCE_ENERGY__PROMETHEUS_URL", url)
+    assert "prometheus_url" in refusal().message
+
+
+@pytest.mark.parametrize("price", ["-1", "nan", "inf", "10001"])
+def test_price_of_electricity_is_a_price(monkeypatch: pytest.MonkeyPatch, price: str) -> None:
+    monkeypatch.setenv("APPLIANCE_ENERGY__WON_PER_KWH", price)
+    assert "won_per_kwh" in refusal().message

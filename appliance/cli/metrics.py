@@ -38,9 +38,9 @@ firewall admit the Prometheus server alone. An empty `gateway.admin_host` switch
 ## Labels
 Every set of values is fixed, so no client can make series (PYSEC-2026-4325). `route` is one of the routes of
 [api.md](api.md) or `(unknown)`; `code` an HTTP status that the gateway answers; `class` `interactive` or `batch`, that of
-the key; `kind` `input` or `output`; `reason` the `code` of the error that the client got, or `engine_busy`. `app` is the
-name of the key, which only the box's operator can make; the first 200 since the start have series of their own, the rest
-share `(other)`, and requests without a usable key count as `(none)`.
+the key; `kind` `input`, `output` or `cached` (a part of `input`: it is not added to it); `reason` the `code` of the error
+that the client got, or `engine_busy`. `app` is the name of the key, which only the box's operator can make; the first 200
+since the start have series of their own, the rest share `(other)`, and requests without a usable key count as `(none)`.
 
 ## The gateway's
 The GPU's are in [exporter.md](exporter.md). Times are taken inside the event loop: while its core is full, a wait for the

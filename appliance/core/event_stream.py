@@ -37,18 +37,24 @@ class Usage:
         output_tokens: generated.
         source: ``engine`` (its final count), ``running`` (its count up to the last event that
             arrived) or ``counted`` (events, where the engine gave no count; the prompt's is then 0).
+        cached_tokens: of the prompt's, those from the engine's prefix cache; only its final count tells them.
     """
 
     input_tokens: int
     output_tokens: int
     source: str = "engine"
+    cached_tokens: int = 0
 
     @classmethod
     def of(cls, body: bytes) -> Usage | None:
         """Read the ``usage`` object of a JSON body; None where there is none."""
         try:
             usage = orjson.loads(body).get("usage")
-            return cls(int(usage["prompt_tokens"]), int(usage.get("completion_tokens") or 0)) if usage else None
+            if not usage:
+                return None
+            details = usage.get("prompt_tokens_details")
+            cached = int(details.get("cached_tokens") or 0) if isinstance(details, dict) else 0
+            return cls(int(usage["prompt_tokens"]), int(usage.get("completion_tokens") or 0), "engine", cached)
         except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
             return None
 

@@ -96,6 +96,8 @@ def _serving(model: Model, settings: Settings) -> Iterator[str]:
     # Without a template file vLLM takes the one in tokenizer_config.json.
     if model.chat_template is not None:
         yield from ("--chat-template", str(model.chat_template))
+    # How much of a prompt came from the prefix cache. The cache is salted per key, so an app learns of its own only.
+    yield "--enable-prompt-tokens-details"
     # Clients see which bundle answered, not which engine with which settings.
     yield from ("--fingerprint-mode", "custom", "--fingerprint-value", f"{model.name}-{model.version}")
 

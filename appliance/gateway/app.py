@@ -121,6 +121,8 @@ def _watch(
         key_database_readable=keys_are_readable,
         keys_lost=lambda: len(keys.lost),
     )
+    if settings.energy.won_per_kwh:
+        metrics.watch(electricity_price_won_per_kwh=lambda: settings.energy.won_per_kwh)
 
 
 class _Router(FastAPI):

@@ -20,7 +20,7 @@ OTHER_APPS = "(other)"
 #: Requests without a usable key.
 NO_APP = "(none)"
 CLASSES = ("interactive", "batch")
-KINDS = ("input", "output")
+KINDS = ("input", "output", "cached")
 #: Code of a request whose client left before its answer began, as in nginx.
 CLIENT_LEFT = 499
 #: Reason of a refusal by the queue: to a client it is ``rate_limit_exceeded`` like a key's limit.
@@ -82,7 +82,8 @@ FAMILIES = (
     ),
     Family(
         "appliance_tokens_total", "counter",
-        "Tokens by kind (input, output) and app, those of cancelled and failed requests included.",
+        "Tokens by kind and app, those of cancelled and failed requests included. "
+        "cached is the part of input that the engine took from its prefix cache, counted where an answer came to its end.",
         ("kind", "app"),
     ),
     Family("appliance_queue_depth", "gauge", "Requests that wait for a slot at the engine.", ("class",)),
@@ -101,6 +102,10 @@ FAMILIES = (
         "1 if the key database can be read; at 0 the keys known from memory go on working.",
     ),
     Family("appliance_keys_lost", "gauge", "Keys that work from memory and that the database has no more."),
+    Family(
+        "appliance_electricity_price_won_per_kwh", "gauge",
+        "Setting energy.won_per_kwh, for rules that turn joules into won; no series where it is 0.",
+    ),
     Family("appliance_build_info", "gauge", "Always 1; the version is its label.", ("version",)),
     Family("process_cpu_seconds_total", "counter", "Processor time of the gateway's process."),
     Family("process_max_fds", "gauge", "File descriptors it may open."),

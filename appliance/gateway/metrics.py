@@ -47,7 +47,7 @@ class Metrics:
         times: by class of key.
         gateway_time: what the gateway added.
         requests: by route, status and app.
-        tokens: by app: input, output.
+        tokens: by app: input, output, cached.
         refusals: by reason.
         cancelled: by route.
         watched: values that are read when somebody looks, by name of their family.
@@ -119,9 +119,10 @@ class Metrics:
         if this.usage is not None:
             tokens = self.tokens.get(app)
             if tokens is None:
-                tokens = self.tokens[app] = [0, 0]
+                tokens = self.tokens[app] = [0, 0, 0]
             tokens[0] += this.usage.input_tokens
             tokens[1] += this.usage.output_tokens
+            tokens[2] += this.usage.cached_tokens
         if this.status == 200 and not this.cancelled:
             seconds = now - this.started
             times.request.observe(seconds)

@@ -27,7 +27,8 @@ _STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encod
 _ANSWER = (
     b'{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"bench","choices":[{"index":0,"message":'
     b'{"role":"assistant","content":"%s"},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":250,'
-    b'"total_tokens":350,"completion_tokens":100}}' % (b"x" * ANSWER_CHARACTERS)
+    b'"total_tokens":350,"completion_tokens":100,"prompt_tokens_details":{"cached_tokens":240}}}'
+    % (b"x" * ANSWER_CHARACTERS)
 )
 _CARD = b'{"id":"%s","object":"model","created":1,"owned_by":"bench","max_model_len":8192}'
 _LISTING = b'{"object":"list","data":[%s]}' % b",".join(_CARD % name.encode() for name in (MODEL, PACED_MODEL))
@@ -37,7 +38,8 @@ _EVENT = (
 )
 _USAGE = (
     b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"bench","choices":[],'
-    b'"usage":{"prompt_tokens":250,"total_tokens":%d,"completion_tokens":%d}}\n\n'
+    b'"usage":{"prompt_tokens":250,"total_tokens":%d,"completion_tokens":%d,'
+    b'"prompt_tokens_details":{"cached_tokens":240}}}\n\n'
 )
 _DONE = b"data: [DONE]\n\n"
 ANSWER = _JSON % (len(_ANSWER), _ANSWER)

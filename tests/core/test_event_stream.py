@@ -73,6 +73,13 @@ def test_running_counts_are_cut_out_and_kept_for_a_stream_that_ends_early(
     assert events.usage == Usage(7, 3)
 
 
+def test_final_count_tells_what_came_from_the_cache() -> None:
+    events = EventStream(show_usage=False)
+    count = {"prompt_tokens": 7, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 4}}
+    events.feed(running("a", 0, 7, 1) + event({"id": "c", "choices": [], "usage": count}) + DONE)
+    assert events.usage == Usage(7, 1, cached_tokens=4)
+
+
 def test_running_counts_of_several_choices_and_prompts_add_up() -> None:
     events = EventStream(show_usage=False, choices=2)
     for index, prompt in enumerate((7, 7, 9, 9)):
@@ -148,6 +155,10 @@ def test_event_without_an_end_is_a_failure_not_a_leak(monkeypatch: pytest.Monkey
         (b'{"usage":{"prompt_tokens":3,"completion_tokens":4}}', Usage(3, 4)),
         (b'{"usage":{"prompt_tokens":3}}', Usage(3, 0)),
         (b'{"usage":{"prompt_tokens":3,"completion_tokens":null}}', Usage(3, 0)),
+        (b'{"usage":{"prompt_tokens":3,"prompt_tokens_details":{"cached_tokens":2}}}', Usage(3, 0, cached_tokens=2)),
+        (b'{"usage":{"prompt_tokens":3,"prompt_tokens_details":{"cached_tokens":null}}}', Usage(3, 0)),
+        (b'{"usage":{"prompt_tokens":3,"prompt_tokens_details":null}}', Usage(3, 0)),
+        (b'{"usage":{"prompt_tokens":3,"prompt_tokens_details":[]}}', Usage(3, 0)),
         (b'{"usage":null}', None),
         (b'{"usage":{"completion_tokens":4}}', None),
         (b'{"usage":{"prompt_tokens":"many"}}', None),

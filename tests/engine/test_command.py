@@ -53,6 +53,7 @@ def test_what_keeps_the_engine_safe_is_on_every_line(profile):
         "--no-log-error-stack",
         "--disable-uvicorn-access-log",
         "--disable-fastapi-docs",
+        "--enable-prompt-tokens-details",
     ):
         assert option in line.argv
     assert not {"--host", "--port", "--trust-remote-code", "--api-key", "--enable-log-requests"} & set(line.argv)

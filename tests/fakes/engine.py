@@ -74,6 +74,8 @@ class FakeEngine:
         self.path = path
         self.mode = "normal"
         self.tokens = tokens
+        #: Of the prompt's seven tokens, those it says it took from its prefix cache.
+        self.cached_tokens = 0
         self.gap_seconds = gap_seconds
         self.seen: list[Seen] = []
         self.abandoned = 0
@@ -141,7 +143,7 @@ class FakeEngine:
             return bool(running)
 
         disturbed = self.mode not in {"normal", "slow"} or self._server is None
-        self.mode, self.tokens, self.gap_seconds = "normal", 5, 0.05
+        self.mode, self.tokens, self.cached_tokens, self.gap_seconds = "normal", 5, 0, 0.05
         disturbed |= asyncio.run_coroutine_threadsafe(end_answers(), self._loop).result(5)
         if self._server is None:
             self.start()
@@ -283,7 +285,12 @@ class _Connection(asyncio.Protocol):
         if self.engine.mode == "held" and not is_probe(seen):
             await self.engine.hold()
         tokens = min(asked.get("max_tokens") or self.engine.tokens, self.engine.tokens)
-        usage = {"prompt_tokens": 7, "total_tokens": 7 + tokens, "completion_tokens": tokens}
+        usage = {
+            "prompt_tokens": 7,
+            "total_tokens": 7 + tokens,
+            "completion_tokens": tokens,
+            "prompt_tokens_details": {"cached_tokens": self.engine.cached_tokens},
+        }
         head = {"id": "chatcmpl-fake" if chat else "cmpl-fake", "created": 1, "model": asked["model"]}
         if not asked.get("stream"):
             text = "".join(f"tok{i} " for i in range(tokens))

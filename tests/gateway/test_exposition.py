@@ -42,7 +42,7 @@ def exposition(metrics: Metrics, clock: Clock) -> Exposition:
 def answered(app: str = "homework-app") -> Exchange:
     return Exchange(
         "req-1", CHAT, "POST", 0.0,
-        app=app, queue_seconds=0.25, engine_started=0.25, engine_ended=2.25, status=200, usage=Usage(7, 5),
+        app=app, queue_seconds=0.25, engine_started=0.25, engine_ended=2.25, status=200, usage=Usage(7, 5, cached_tokens=4),
     )  # fmt: skip
 
 
@@ -61,6 +61,7 @@ async def test_counts_stand_in_the_text(metrics: Metrics, exposition: Exposition
     assert found["appliance_requests_total", "homework-app", "200", CHAT] == 1
     assert found["appliance_tokens_total", "homework-app", "input"] == 7
     assert found["appliance_tokens_total", "homework-app", "output"] == 5
+    assert found["appliance_tokens_total", "homework-app", "cached"] == 4
     assert found["appliance_queue_seconds_bucket", "interactive", "0.1"] == 0
     assert found["appliance_queue_seconds_bucket", "interactive", "0.25"] == 1
     assert found["appliance_queue_seconds_bucket", "interactive", "+Inf"] == 1

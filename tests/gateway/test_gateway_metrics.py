@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.core.event_stream import Usage
+from appliance.gateway.app import compose
 from appliance.gateway.exchange import Exchange
 from appliance.gateway.families import MAX_APPS, NO_APP, OTHER_APPS
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.operations import CHAT, ROUTES, label
+from appliance.settings import Settings
 from tests.fakes.engine import FakeEngine
 from tests.gateway.conftest import CHAT as ASK
 from tests.gateway.conftest import Gateway, start
@@ -49,7 +51,7 @@ def observed(histogram: Any) -> tuple[int, float]:
 def test_answered_request_is_counted_in_every_time(metrics: Metrics) -> None:
     metrics.finished(ended(), BEGAN + 2.253)
     assert metrics.requests == {(CHAT, 200, "homework-app"): 1}
-    assert metrics.tokens == {"homework-app": [7, 5]}
+    assert metrics.tokens == {"homework-app": [7, 5, 0]}
     times = metrics.times["interactive"]
     assert observed(times.queue) == (1, 0.25)
     assert observed(times.engine) == (1, 2.0)
@@ -73,9 +75,15 @@ def test_classes_are_counted_apart(metrics: Metrics) -> None:
 def test_cancelled_stream_counts_its_tokens_and_no_answer_time(metrics: Metrics) -> None:
     metrics.finished(ended(cancelled=True, engine_ended=0.0), BEGAN + 1.251)
     assert metrics.cancelled == {CHAT: 1}
-    assert metrics.tokens == {"homework-app": [7, 5]}
+    assert metrics.tokens == {"homework-app": [7, 5, 0]}
     assert observed(metrics.times["interactive"].engine) == (1, 1.0)
     assert sum(metrics.gateway_time.counts) == sum(metrics.times["interactive"].request.counts) == 0
+
+
+def test_tokens_from_the_prefix_cache_are_counted_as_a_part_of_the_input(metrics: Metrics) -> None:
+    for cached in (0, 4):
+        metrics.finished(ended(usage=Usage(7, 5, cached_tokens=cached)), BEGAN + 3)
+    assert metrics.tokens == {"homework-app": [14, 10, 4]}
 
 
 def test_refusal_of_a_key_touches_no_time(metrics: Metrics) -> None:
@@ -222,6 +230,23 @@ def test_full_queue_shows_by_class_and_its_refusals_by_their_own_reason(state_di
             engine.finish()
             assert waiting.result().status_code == 200
         assert read(gateway, "queue_depth")[("interactive",)] == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_engine_says_what_it_took_from_its_cache_and_the_client_hears_it_too(gateway: Gateway, stream: bool) -> None:
+    before = gateway.metrics.tokens.get("homework-app", [0, 0, 0])[2]
+    gateway.engine.cached_tokens = 6
+    answer = gateway.chat(stream=stream, **({"stream_options": {"include_usage": True}} if stream else {}))
+    assert '"cached_tokens":6' in answer.text
+    wait_for(lambda: gateway.metrics.tokens["homework-app"][2] == before + 6)
+
+
+def test_price_of_electricity_is_shown_unless_it_is_switched_off(tmp_path: Path) -> None:
+    for price, shown in ((141.0, [141.0]), (0, [])):
+        metrics = Metrics()
+        compose(Settings(state_dir=tmp_path, energy={"won_per_kwh": price}), metrics)
+        watched = metrics.watched
+        assert [read() for name, read in watched.items() if name == "appliance_electricity_price_won_per_kwh"] == shown
 
 
 def test_state_of_the_parts_is_shown(state_dir: Path, engine: FakeEngine) -> None:
