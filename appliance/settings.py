@@ -18,7 +18,6 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Self, get_args, get_origin
 from urllib.parse import urlsplit
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -331,49 +330,16 @@ class NetworkSettings(_Section):
         return ports
 
 
-class UpkeepCertificates(_Section):
-    """Certificates whose end is watched."""
-
-    server: Path | None = Field(
-        None, description="PEM file of the certificate that the LAN's apps see; without one its end is not watched."
-    )
-    ca: Path | None = Field(None, description="PEM file of the CA that signed it, if the box or the academy has one.")
-
-
 class UpkeepSettings(_Section):
     """What `appliance upkeep` looks at (docs/upkeep.md)."""
 
     audit_interval_seconds: float = Field(
         86_400.0, gt=0, description="How old the audit's last verification may be before upkeep verifies it anew."
     )
-    certificates: UpkeepCertificates = UpkeepCertificates()
-
-
-class EnergySettings(_Section):
-    """What electricity costs, and who remembers how much was used (docs/cost.md)."""
-
-    won_per_kwh: float = Field(
-        141.0,
-        ge=0,
-        le=10_000,
-        description="Price of a kilowatt-hour in won; 0 switches the figures of cost off. Put in your own from the bill: "
-        "its total divided by its kWh. The default is the year's mean of KEPCO's general-purpose tariff (A) I, low "
-        "voltage, as it stood in 2026, with surcharges and taxes and without the base charge (docs/cost.md).",
+    ca_certificate_path: Path | None = Field(
+        None,
+        description="PEM file of the CA that signed `gateway.tls_certificate_path`, so that its end is watched as well.",
     )
-    prometheus_url: str = Field(
-        "http://127.0.0.1:9090", description="The Prometheus that reads the GPU exporter; `appliance cost` asks it."
-    )
-
-    @field_validator("prometheus_url")
-    @classmethod
-    def _is_url(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("an address is http:// or https://, a host, and a port or path if need be")
-        if parts.username is not None:
-            raise ValueError("the address holds a user name; this Prometheus is asked without one")
-        _ = parts.port  # raises ValueError where it is none
-        return url.rstrip("/")
 
 
 class LogSettings(_Section):
@@ -400,7 +366,6 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     bundles: BundleSettings = BundleSettings()
     exporter: ExporterSettings = ExporterSettings()
-    energy: EnergySettings = EnergySettings()
     energy: EnergySettings = EnergySettings()
     backup: BackupSettings = BackupSettings()
     network: NetworkSettings = NetworkSettings()
@@ -675,7 +640,6 @@ __all__ = [
     "AuditSettings",
     "BackupSettings",
     "Description",
-    "EnergySettings",
     "EnergySettings",
     "EngineSettings",
     "ExporterSettings",

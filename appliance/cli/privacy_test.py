@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from appliance.cli import serve, state
+from appliance.cli import serve, state, upkeep_notes
 from appliance.cli.state import StateDir
 from appliance.errors import NotConclusive, StateUnusable
 from appliance.gateway import admin
@@ -30,7 +30,8 @@ def run(
     """Send words that stand nowhere else through every route and failure, then search this box for them.
 
     Searched are the state directory, /var/log, journal, metrics, temporary files, command lines and whatever else
-    the appliance's processes write. Exit status 0 if none was found, 1 if one was, 75 if nothing could be tested.
+    the appliance's processes write. Exit status 0 if none was found, 1 if one was, 75 if nothing could be tested. The
+    result is left in upkeep/privacy-test.json, from which `appliance upkeep` tells Prometheus.
 
     Example: appliance privacy-test --json
     """
@@ -46,6 +47,8 @@ def run(
             report = test.run(model)
     finally:
         store.revoke(record.key_id, now=time.time())
+    note = upkeep_notes.of_privacy_test(report, time.time())
+    upkeep_notes.leave(settings.upkeep_dir / upkeep_notes.PRIVACY_TEST, note)
     if as_json:
         typer.echo(json.dumps(asdict(report), ensure_ascii=False))
     else:

@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
-from appliance.cli import state
+from appliance.cli import state, upkeep_notes
 from appliance.cli.state import StateDir
 from appliance.core.audit_chain import Mark, Verdict
 from appliance.errors import SettingsInvalid
-from appliance.gateway.record_reader import RecordReader
 
 
 def report(
@@ -30,14 +29,14 @@ def report(
 
     Prints the newest record's place: note it elsewhere (on paper, in a mail to
     the auditor) and pass it as --head next time. That shows what the box alone
-    cannot know, such as an older copy of the whole state put back.
+    cannot know, such as an older copy of the whole state put back. The result is
+    left in upkeep/audit.json, from which `appliance upkeep` tells Prometheus.
 
     Example: appliance report --verify-audit --json
     """
     if not verify_audit:
         raise typer.BadParameter("say what to report: --verify-audit")
-    reader = RecordReader(state.load(state_dir).record_database_path)
-    verdict = reader.verify([_mark(text) for text in head or []])
+    verdict, _ = upkeep_notes.verify_audit(state.load(state_dir), [_mark(text) for text in head or []])
     typer.echo(json.dumps(_view(verdict), ensure_ascii=False) if as_json else _text(verdict))
     if verdict.problem is not None:
         raise typer.Exit(1)
