@@ -20,6 +20,7 @@ from appliance.cli import (
     report,
     serve,
     settings,
+    upkeep,
     usage,
     version,
 )
@@ -43,6 +44,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("exporter")(exporter.run)
 app.command("privacy-test")(privacy_test.run)
 app.command("report")(report.report)
+app.command("upkeep")(upkeep.upkeep)
 app.command("usage")(usage.usage)
 app.command("settings")(settings.show)
 app.command("openapi")(openapi.show)
