@@ -9,7 +9,7 @@ from pathlib import Path
 from appliance import lockfile
 from appliance.errors import AlreadyRunning
 
-_FILE_NAME = "gateway.lock"
+FILE_NAME = "gateway.lock"
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def held(state_dir: Path) -> Iterator[None]:
     Raises:
         AlreadyRunning: another gateway serves it.
     """
-    path = state_dir / _FILE_NAME
+    path = state_dir / FILE_NAME
     try:
         file = lockfile.acquire(path, directory_mode=0o750)
     except BlockingIOError:
