@@ -7,6 +7,7 @@ import sys
 import typer
 
 from appliance.cli import (
+    backup,
     bundle,
     demo,
     engine,
@@ -42,6 +43,7 @@ app.command("engine")(engine.run)
 app.add_typer(bundle.app, name="bundle")
 app.command("evaluate")(evaluate.evaluate)
 app.command("exporter")(exporter.run)
+app.add_typer(backup.app, name="backup")
 app.command("privacy-test")(privacy_test.run)
 app.command("report")(report.report)
 app.command("upkeep")(upkeep.upkeep)

@@ -1,0 +1,60 @@
+"""Claims about ``backup.snapshot``."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.backup import snapshot
+from appliance.backup.snapshot import Sources
+from appliance.core.audit_chain import Record
+from appliance.errors import BackupUnusable
+from appliance.gateway.record_reader import RecordReader
+from appliance.gateway.record_store import RecordStore
+
+
+def test_everything_that_is_kept_is_copied_and_nothing_else(sources: Sources, tmp_path: Path) -> None:
+    (sources.state_dir / "bundles").mkdir()
+    (sources.state_dir / "demo-key").write_text("secret")
+    assert snapshot.take(sources, tmp_path) == [
+        "appliance.toml", "keys.sqlite3", "records.head", "records.key", "records.sqlite3",
+        "trust/vendor.toml", "upkeep/audit.json",
+    ]  # fmt: skip
+    assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.rglob("*"))
+
+
+def test_a_database_that_is_being_written_is_copied_whole_and_its_writer_goes_on(
+    sources: Sources, tmp_path: Path
+) -> None:
+    with closing(RecordStore(sources.state_dir / "records.sqlite3")) as store:
+        store.append([Record("whole", 1_767_268_801_000, "more", app="homework", method="POST")])  # in the log only
+        snapshot.take(sources, tmp_path)
+        store.append([Record("whole", 1_767_268_802_000, "later", app="homework", method="POST")])
+    verdict = RecordReader(tmp_path / "records.sqlite3").verify()
+    assert (verdict.problem, verdict.records, verdict.unsealed) == (None, 10, 0)
+
+
+def test_a_copy_that_is_damaged_is_no_backup(sources: Sources, tmp_path: Path) -> None:
+    path = sources.state_dir / "keys.sqlite3"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(path.read_bytes())
+    content[4096:8192] = b"\xff" * 4096
+    path.write_bytes(content)
+    with pytest.raises(BackupUnusable):
+        snapshot.take(sources, tmp_path)
+
+
+def test_what_cannot_be_read_is_told(sources: Sources, tmp_path: Path) -> None:
+    with pytest.raises(BackupUnusable, match="cannot be copied"):
+        snapshot.take(replace(sources, settings_file=tmp_path / "absent"), tmp_path)
+
+
+def test_a_file_that_is_no_database_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "keys.sqlite3").write_bytes(b"x" * 5000)
+    with pytest.raises(BackupUnusable, match=r"keys\.sqlite3 is damaged"):
+        snapshot.check_database(tmp_path / "keys.sqlite3")
