@@ -302,6 +302,15 @@ class SettingsInvalid(OperatorError):
     exit_code = 78  # EX_CONFIG
 
 
+class CertificateUnusable(OperatorError):
+    """The certificate or the key of the TLS listener cannot be used."""
+
+    key = "certificate_unusable"
+    message = "The TLS certificate cannot be used."
+    remedy = "Put a certificate with its chain and its key there, both as PEM; docs/hardening.md says how."
+    exit_code = 78  # EX_CONFIG
+
+
 class StateUnusable(OperatorError):
     """The state directory cannot be created, read or written."""
 

@@ -23,7 +23,7 @@ from appliance.engine import drain, processes
 from appliance.engine.child import KEEPER_SECONDS, Child
 from appliance.engine.claim import Claim
 from appliance.engine.command import LaunchLine
-from appliance.engine.notify import Notifier
+from appliance.notify import Notifier
 from appliance.engine.watch import Watch
 from appliance.errors import EngineStartFailed, EngineStopped, StateUnusable
 

@@ -21,6 +21,7 @@ from appliance.exporter.reader import Reader
 from appliance.exporter.server import Server
 from appliance.exporter.survey import Survey
 from appliance.exporter.xid_watch import XidLedger
+from appliance.notify import Heartbeat, Notifier
 
 _log = logs.get(__name__)
 
@@ -50,16 +51,18 @@ def main(argv: list[str] | None = None) -> int:
         samples = reader.samples()
         return render([*samples, *dcgm.renamed(samples)] if options.dcgm_names else samples)
 
+    notifier = Notifier(options.notify_socket)
+    heart = Heartbeat(notifier, options.watchdog_seconds)
     try:
-        server = Server(options.host, options.port, scrape)
+        server = Server(options.host, options.port, scrape, heart.beat)
     except ApplianceError as err:
         sys.stderr.write(f"error: {err}\n")
         return err.exit_code
-    _serve(server, reader)
+    _serve(server, reader, notifier)
     return 0
 
 
-def _serve(server: Server, reader: Reader) -> None:
+def _serve(server: Server, reader: Reader, notifier: Notifier) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
@@ -67,7 +70,9 @@ def _serve(server: Server, reader: Reader) -> None:
     threading.Thread(target=server.serve_forever, name="listener", daemon=True).start()
     host, port = server.server_address[:2]
     _log.info("exporter listens", address=str(host), port=port)
+    notifier.ready()
     stopping.wait()
+    notifier.stopping()
     server.shutdown()
     server.server_close()
     reader.stop()
@@ -81,6 +86,8 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--dcgm-names", action="store_true")
     parser.add_argument("--log-format", default="auto")
     parser.add_argument("--log-level", default="info")
+    parser.add_argument("--notify-socket")
+    parser.add_argument("--watchdog-seconds", type=float)
     return parser.parse_args(argv)
 
 

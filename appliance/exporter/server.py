@@ -26,6 +26,7 @@ class Server(ThreadingHTTPServer):
         host: address to bind.
         port: its port, 0 for any.
         scrape: makes the body of ``/metrics``.
+        turned: called whenever the loop that takes connections comes round, twice a second at least.
 
     Raises:
         PortTaken: another process listens there.
@@ -35,9 +36,12 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, host: str, port: int, scrape: Callable[[], bytes]) -> None:
+    def __init__(
+        self, host: str, port: int, scrape: Callable[[], bytes], turned: Callable[[], None] = lambda: None
+    ) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.scrape = scrape
+        self._turned = turned
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
         try:
             super().__init__((host, port), _Handler)
@@ -57,6 +61,10 @@ class Server(ThreadingHTTPServer):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
+
+    def service_actions(self) -> None:
+        """Called by ``serve_forever`` each time round."""
+        self._turned()
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
         """Take the connection if there is room for it."""

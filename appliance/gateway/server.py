@@ -8,6 +8,7 @@ import gc
 import resource
 import signal
 import socket
+import time
 
 import uvicorn
 
@@ -21,7 +22,10 @@ from appliance.gateway.engine_metrics import EngineMetrics
 from appliance.gateway.exposition import Exposition
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.protocol import GatewayProtocol
-from appliance.settings import Settings
+from appliance.gateway.public_server import PublicServer
+from appliance.gateway.tls import Certificate
+from appliance.notify import Notifier
+from appliance.settings import Settings, notify_socket, watchdog_seconds
 
 _log = logs.get(__name__)
 #: Connections the kernel holds before they are accepted; a burst of apps fits.
@@ -39,18 +43,30 @@ def serve(settings: Settings) -> None:
 
     Raises:
         AlreadyRunning: another gateway serves the state directory.
+        CertificateUnusable: the certificate or the key of TLS.
         PortTaken: another process listens on one of the ports.
         SettingsInvalid: an address is not one of this machine.
     """
     gateway = settings.gateway
+    certificate = _certificate(settings)
     listener = bind(gateway.host, gateway.port)
     admin_listener = bind(gateway.admin_host, gateway.admin_port, "admin_") if gateway.admin_host else None
     with tenure.held(settings.state_dir.absolute()):
-        _serve(settings, listener, admin_listener)
+        _serve(settings, listener, admin_listener, certificate)
     _log.info("gateway stopped")
 
 
-def _serve(settings: Settings, listener: socket.socket, admin_listener: socket.socket | None) -> None:
+def _certificate(settings: Settings) -> Certificate | None:
+    paths = (settings.gateway.tls_certificate_path, settings.gateway.tls_key_path)
+    return None if paths[0] is None or paths[1] is None else Certificate(paths[0], paths[1], time.time())
+
+
+def _serve(
+    settings: Settings,
+    listener: socket.socket,
+    admin_listener: socket.socket | None,
+    certificate: Certificate | None,
+) -> None:
     gateway = settings.gateway
     _log.info("gateway listens", address=gateway.host, port=gateway.port, socket=str(settings.socket_path))
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -58,7 +74,8 @@ def _serve(settings: Settings, listener: socket.socket, admin_listener: socket.s
         # asked for is no failure.
         signal.signal(number, lambda *_: None)
     metrics = Metrics()
-    public = uvicorn.Server(configure(settings, compose(settings, metrics), metrics))
+    config = configure(settings, compose(settings, metrics), metrics, certificate)
+    public = PublicServer(config, Notifier(notify_socket()), watchdog_seconds(), certificate)
     metrics.watch(connections_open=lambda: len(public.server_state.connections))
     # What lives as long as the process is not looked at again by the collector, and what a request leaves is
     # freed by reference counts: the default of a collection every 700 objects took a fifth of the processor.
@@ -78,13 +95,16 @@ def beside(settings: Settings, metrics: Metrics, listener: socket.socket) -> Adm
     return AdminServer(pages, listener)
 
 
-def configure(settings: Settings, app: ASGIApp, metrics: Metrics | None = None) -> uvicorn.Config:
+def configure(
+    settings: Settings, app: ASGIApp, metrics: Metrics | None = None, certificate: Certificate | None = None
+) -> uvicorn.Config:
     """How uvicorn serves the application.
 
     Args:
         settings: the whole tree.
         app: the public listener's application.
         metrics: count what never reaches it.
+        certificate: answer over TLS, and in no other way.
     """
     metrics = metrics or Metrics()
     gateway = settings.gateway
@@ -97,7 +117,7 @@ def configure(settings: Settings, app: ASGIApp, metrics: Metrics | None = None) 
         "on_refusal": staticmethod(metrics.refused),
     }
     protocol = type("Protocol", (GatewayProtocol,), limits)
-    return uvicorn.Config(
+    config = uvicorn.Config(
         app,
         http=protocol,
         loop="uvloop",
@@ -112,6 +132,10 @@ def configure(settings: Settings, app: ASGIApp, metrics: Metrics | None = None) 
         timeout_graceful_shutdown=round(gateway.shutdown_grace_seconds),
         backlog=BACKLOG,
     )
+    if certificate is not None:
+        config.load()  # it would make a context of its own otherwise
+        config.ssl = certificate.context
+    return config
 
 
 def _affordable_connections(wanted: int) -> int:

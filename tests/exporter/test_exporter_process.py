@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.foreground import free_port, wait_for
+from tests.engine.supervised_engine import NotifySocket
 
 ROOT = Path(__file__).resolve().parents[2]
 REPLAYED = ("-m", "tests.fakes.exporter_process", "--port={port}")
@@ -120,3 +121,30 @@ def test_it_loads_neither_the_settings_nor_the_command_line(start):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "[]\n"
+
+
+def test_service_manager_is_told_of_start_life_and_end(state_dir):
+    manager = NotifySocket(state_dir / "notify")
+    one = start_notified(manager)
+    try:
+        wait_for(lambda: {"READY=1", "WATCHDOG=1"} <= set(manager.lines()))
+    finally:
+        one.terminate()
+        assert one.wait(30) == 0
+    assert manager.lines()[-1] == "STOPPING=1"
+    manager.close()
+
+
+def start_notified(manager):
+    """``appliance exporter`` as systemd starts it: the process becomes the exporter's own and keeps its number."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "appliance", "exporter"],
+        env={
+            **os.environ,
+            "APPLIANCE_EXPORTER__PORT": str(free_port()),
+            "NOTIFY_SOCKET": str(manager.path),
+            "WATCHDOG_USEC": "1000000",
+        },
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+    )

@@ -18,7 +18,7 @@ from appliance.engine import drain, watch
 from appliance.engine.claim import Claim
 from appliance.engine.command import LaunchLine
 from appliance.engine.control import Control, Terms
-from appliance.engine.notify import Notifier
+from appliance.notify import Notifier
 from appliance.engine.supervisor import Plan, Supervisor
 from appliance.errors import ApplianceError, ModelUnusable
 

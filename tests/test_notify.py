@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from appliance.engine.notify import Notifier
+from appliance.notify import Heartbeat, Notifier
 from tests.engine.supervised_engine import NotifySocket
 
 
@@ -33,3 +33,21 @@ def test_abstract_address_is_understood(state_dir):
 @pytest.mark.parametrize("address", [None, "", "/nonexistent/notify"])
 def test_absent_service_manager_stops_nothing(address):
     assert Notifier(address).ready() is None
+
+
+def test_a_loop_that_turns_fast_tells_it_four_times_within_the_time_out(state_dir):
+    manager = NotifySocket(state_dir / "notify")
+    now = [100.0]
+    heart = Heartbeat(Notifier(str(manager.path)), 20.0, lambda: now[0])
+    for _ in range(200):
+        heart.beat()
+        now[0] += 0.1
+    assert manager.lines() == ["WATCHDOG=1"] * 4
+    manager.close()
+
+
+def test_a_loop_without_a_watchdog_tells_nothing(state_dir):
+    manager = NotifySocket(state_dir / "notify")
+    Heartbeat(Notifier(str(manager.path)), None).beat()
+    assert manager.lines() == []
+    manager.close()
