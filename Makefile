@@ -15,7 +15,7 @@ define pin
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build-env bench bench-exporter demo test test-unit test-e2e lint format docs lock clean
+.PHONY: help bootstrap build-env bench bench-exporter demo test test-unit test-e2e lint format docs dashboards lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ docs: bootstrap ## Write the pages that are made from the code
 	@$(BIN)/appliance openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 	@$(BIN)/appliance metrics --markdown > docs/metrics.md.new && mv docs/metrics.md.new docs/metrics.md
 	@$(BIN)/python -m tests.exporter.page
+
+dashboards: bootstrap ## Write Grafana's dashboards and docs/dashboards.md from deploy/grafana and the alert rules
+	@$(BIN)/python -m deploy.grafana
 
 # The order matters: what a GPU box runs is resolved first (minutes), the rest takes its versions from there.
 # Needs a pip that finds torch's CPU build (docs/decisions.md).
