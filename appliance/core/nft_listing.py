@@ -33,8 +33,8 @@ def dropped(listing: str) -> dict[str, Dropped]:
     try:
         counters = [entry["counter"] for entry in json.loads(listing)["nftables"] if "counter" in entry]
         named = {counter["name"]: Dropped(int(counter["packets"]), int(counter["bytes"])) for counter in counters}
-    except (KeyError, TypeError) as err:
-        raise ValueError("it is not nft's JSON") from err
+    except (KeyError, TypeError, ValueError):
+        raise ValueError("it is not nft's JSON") from None
     return {source: named[name] for source, name in COUNTERS.items() if name in named}
 
 

@@ -108,6 +108,9 @@ def exposition(outcomes: Iterable[Outcome], at: float) -> bytes:
     Args:
         outcomes: of the checks that ran.
         at: when they looked, Unix seconds.
+
+    Raises:
+        ValueError: a sample is not of :data:`FAMILIES`, or has other labels.
     """
     outcomes = list(outcomes)
     members: dict[str, list[Sample]] = {}
@@ -117,6 +120,8 @@ def exposition(outcomes: Iterable[Outcome], at: float) -> bytes:
         *(sample for outcome in outcomes for sample in outcome.samples),
     ):
         members.setdefault(sample.name, []).append(sample)
+    if strange := members.keys() - BY_NAME.keys():
+        raise ValueError(f"no such metric: {', '.join(sorted(strange))}")
     return generate_latest(_Registry([_metric(f, members[f.name]) for f in FAMILIES if f.name in members]))
 
 
@@ -136,5 +141,7 @@ def _metric(family: Family, samples: list[Sample]) -> Metric:
     )
     metric = kind(family.name, family.text, labels=family.labels)
     for sample in samples:
+        if len(sample.labels) != len(family.labels):  # which prometheus_client would cut in silence
+            raise ValueError(f"{family.name} has the labels {family.labels}")
         metric.add_metric(sample.labels, sample.value)
     return metric

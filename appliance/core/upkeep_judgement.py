@@ -93,8 +93,8 @@ def backup(note: Note | None, *, configured: bool, now: float) -> Outcome:
     succeeded_at = note.at if note.ok else note.number("last_success_at")
     if succeeded_at is not None:
         samples.append(Sample("appliance_backup_last_success_timestamp_seconds", succeeded_at))
-    size = note.number("size_bytes")
-    if size is not None and note.ok:
+    size = note.number("size_bytes")  # of the last good one
+    if size is not None and succeeded_at is not None:
         samples.append(Sample("appliance_backup_size_bytes", size))
     when = _ago(now - note.at)
     if not note.ok:

@@ -75,7 +75,10 @@ def is_due(note: Note | None, now: float, interval_seconds: float) -> bool:
 
 
 def _object(content: bytes) -> dict[str, Any]:
-    values = json.loads(content)  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+    try:
+        values = json.loads(content)
+    except ValueError:  # its words quote what it read
+        raise ValueError("it is not JSON") from None
     if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
         raise ValueError(f"it is not of format {FORMAT}")
     return values

@@ -33,7 +33,7 @@ def read(path: Path) -> Note | None:
     try:
         return None if found is None else upkeep_note.decode(found)
     except ValueError as err:
-        raise NoteUnreadable(path, _why(err)) from None
+        raise NoteUnreadable(path, str(err)) from None
 
 
 def planned_rules(path: Path) -> str:
@@ -44,9 +44,4 @@ def planned_rules(path: Path) -> str:
     try:
         return upkeep_note.planned_rules(found)
     except ValueError as err:
-        raise NoteUnreadable(path, _why(err)) from None
-
-
-def _why(err: ValueError) -> str:
-    # A decoder's own words quote what it read.
-    return "it is not JSON" if type(err) is not ValueError else str(err)
+        raise NoteUnreadable(path, str(err)) from None
