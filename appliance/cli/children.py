@@ -18,7 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import typer
+
 from appliance.cli import interrupt
+from appliance.core.backoff import Backoff
 from appliance.errors import ProcessEnded
 from appliance.lifeline import tied_to_this_process
 
@@ -37,12 +40,18 @@ class Child:
         process: its handle.
         grace_seconds: how long it may take to stop before it is killed.
         log: file that gets both its outputs; None if they go to the terminal.
+        command: program and arguments.
+        backoff: the pause before it is started again if it ends by itself; None if the others cannot go on without it.
+        started: when, monotonic seconds.
     """
 
     name: str
     process: subprocess.Popen[bytes]
     grace_seconds: float
     log: Path | None
+    command: tuple[str, ...] = ()
+    backoff: Backoff | None = None
+    started: float = 0.0
 
 
 class Children:
@@ -50,6 +59,8 @@ class Children:
 
     def __init__(self) -> None:
         self._running: list[Child] = []
+        # Those that ended and can be done without: when each is started again (monotonic seconds), and its pauses.
+        self._waiting: list[tuple[float, Child, Backoff]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -59,7 +70,14 @@ class Children:
     ) -> None:
         self.stop()
 
-    def start(self, name: str, command: Sequence[str], grace_seconds: float, log: Path | None = None) -> Child:
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        grace_seconds: float,
+        log: Path | None = None,
+        backoff: Backoff | None = None,
+    ) -> Child:
         """Start one; call it from the main thread only.
 
         Args:
@@ -67,6 +85,7 @@ class Children:
             command: program and arguments.
             grace_seconds: how long it may take to stop.
             log: file for its outputs, made anew; the last one is kept as ``<name>.log.1``.
+            backoff: given for one that the others can do without: it is started again after such a pause.
         """
         if log is None:
             process = _popen(command, None)
@@ -76,22 +95,40 @@ class Children:
                 log.replace(log.with_name(f"{log.name}.1"))
             with log.open("wb") as output:
                 process = _popen(command, output.fileno())
-        child = Child(name, process, grace_seconds, log)
+        child = Child(name, process, grace_seconds, log, tuple(command), backoff, time.monotonic())
         self._running.append(child)
         return child
 
     def check(self) -> None:
-        """See that all still run.
+        """See that all still run, and start those again whose pause is over.
 
         Raises:
-            ProcessEnded: one ended by itself; the message holds its own error line if it wrote one.
+            ProcessEnded: one that is needed ended by itself; the message holds its own error line if it wrote one.
         """
-        for child in self._running:
+        now = time.monotonic()
+        for child in tuple(self._running):
             if child.process.poll() is not None:
-                raise _ended(child)
+                if child.backoff is None:
+                    raise _ended(child)
+                self._running.remove(child)
+                self._put_off(child, child.backoff.after_failure(now - child.started), str(_ended(child)))
+        due = [wait for wait in self._waiting if now >= wait[0]]
+        self._waiting = [wait for wait in self._waiting if now < wait[0]]
+        for _, child, backoff in due:
+            try:
+                self.start(child.name, child.command, child.grace_seconds, child.log, backoff)
+            except (OSError, subprocess.SubprocessError) as err:  # no process or no room to be had just now
+                self._put_off(child, backoff.after_failure(0.0), f"The {child.name} cannot be started: {err}.")
+
+    def _put_off(self, child: Child, backoff: Backoff, why: str) -> None:
+        """Have one that the others can do without started again later."""
+        pause = backoff.delay_seconds
+        typer.echo(f"{why} It is started again in {pause:.0f} s; the rest goes on.", err=True)
+        self._waiting.append((time.monotonic() + pause, child, backoff))
 
     def stop(self) -> None:
         """Stop all, the last started first; a second stop signal meanwhile kills the rest at once."""
+        self._waiting.clear()
         with interrupt.noted() as hurried:
             while self._running:
                 _stop(self._running[-1], hurried)
@@ -133,7 +170,8 @@ def _ended(child: Child) -> ProcessEnded:
 
 def _own_words(log: Path) -> str:
     """The child's last error line, if it ended with a failure it knew."""
-    with log.open("rb") as file:
+    lines: list[str] = []
+    with suppress(OSError), log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
         lines = file.read().decode("utf-8", errors="replace").splitlines()
     known = [line.removeprefix(_ERROR_PREFIX) for line in lines if line.startswith(_ERROR_PREFIX)]

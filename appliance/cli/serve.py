@@ -1,4 +1,4 @@
-"""``appliance serve``: engine and gateway in the foreground, as processes of their own as on a box."""
+"""``appliance serve``: engine, gateway and exporter in the foreground, as processes of their own as on a box."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from typing import Annotated
 import typer
 
 from appliance import lockfile
-from appliance.cli import interrupt, state
+from appliance.cli import exporter, interrupt, own_listener, state
 from appliance.cli.children import Children
 from appliance.cli.state import StateDir
+from appliance.core.backoff import Backoff
+from appliance.engine import hardware
 from appliance.errors import AlreadyRunning, EngineStartFailed, StateUnusable
 from appliance.settings import Settings
 
@@ -29,6 +31,8 @@ _POLL_SECONDS = 0.25
 _PROBE_TIMEOUT_SECONDS = 5.0
 #: Beyond its grace for running answers a process needs a moment to end by itself.
 EXTRA_GRACE_SECONDS = 5.0
+#: Pauses before an exporter that ended is started again.
+EXPORTER_BACKOFF = Backoff(first_seconds=5.0, max_seconds=300.0)
 _ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -38,7 +42,7 @@ def serve(
         bool, typer.Option("--log-files", help="Write the logs to <state-dir>/log/ instead of the terminal.")
     ] = False,
 ) -> None:
-    """Run engine and gateway in the foreground until Ctrl-C or SIGTERM.
+    """Run engine, gateway and, with a GPU, its exporter in the foreground until Ctrl-C or SIGTERM.
 
     Example: appliance serve --state-dir ./.state/demo
     """
@@ -46,13 +50,37 @@ def serve(
     try:
         with interrupt.raised(), hold(tree), Children() as children:
             started = time.monotonic()
-            start(children, tree, log_dir(tree) if log_files else None)
+            logs = log_dir(tree) if log_files else None
+            start_exporter(children, tree, logs)
+            start(children, tree, logs)
             wait_until_ready(children, tree)
             typer.echo(f"ready after {time.monotonic() - started:.0f} s: {base_url(tree)}", err=True)
             keep(children)
     except interrupt.Interrupted as stop:
         # A service manager's SIGTERM is the normal end of a service.
         raise typer.Exit(0 if stop.signum == signal.SIGTERM else stop.exit_code) from None
+
+
+def start_exporter(children: Children, tree: Settings, logs: Path | None) -> None:
+    """Start the GPU exporter where there is a GPU; nothing depends on it.
+
+    A GPU whose driver does not answer counts: then the exporter is what says why.
+
+    Args:
+        children: takes it, and starts it again if it ends.
+        tree: says where it listens.
+        logs: folder of its log file, None for the terminal.
+    """
+    if not hardware.nvidia_sign():
+        typer.echo("No NVIDIA GPU in this machine: the GPU exporter is not started.", err=True)
+        return
+    children.start(
+        "exporter",
+        exporter.line(tree, dcgm_names=False),
+        EXTRA_GRACE_SECONDS,
+        logs / "exporter.log" if logs else None,
+        EXPORTER_BACKOFF,
+    )
 
 
 def start(children: Children, tree: Settings, logs: Path | None) -> None:
@@ -116,8 +144,12 @@ def keep(children: Children) -> None:
 
 def is_ready(tree: Settings) -> bool:
     """Whether ``GET /health/ready`` answers 200 now."""
-    connection = http.client.HTTPConnection(
-        reachable_host(tree.gateway.host), tree.gateway.port, timeout=_PROBE_TIMEOUT_SECONDS
+    address = (reachable_host(tree.gateway.host), tree.gateway.port)
+    trust = own_listener.trust(tree)
+    connection = (
+        http.client.HTTPConnection(*address, timeout=_PROBE_TIMEOUT_SECONDS)
+        if trust is None
+        else http.client.HTTPSConnection(*address, timeout=_PROBE_TIMEOUT_SECONDS, context=trust)
     )
     try:
         connection.request("GET", "/health/ready")
@@ -131,7 +163,7 @@ def is_ready(tree: Settings) -> bool:
 def base_url(tree: Settings) -> str:
     """What an app on this machine puts in as ``base_url``."""
     host = reachable_host(tree.gateway.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{tree.gateway.port}/v1"
+    return f"{own_listener.scheme(tree)}://{f'[{host}]' if ':' in host else host}:{tree.gateway.port}/v1"
 
 
 def reachable_host(host: str) -> str:

@@ -14,13 +14,18 @@ from pathlib import Path
 
 FAKE = Path(__file__).parents[1] / "fakes" / "appliance_process.py"
 #: The real command line, with the stand-ins as the processes it starts and, for the demo, a model that is prepared.
+#: ``FAKE_GPU`` in the environment is a GPU: then the real exporter runs, over the replayed H100.
 DRIVER = f"""
-import sys
+import os, sys
 from appliance.bundles import prepare
-from appliance.cli import demo, serve
+from appliance.cli import demo, exporter, serve
 from appliance.cli.main import main
+from appliance.core.backoff import Backoff
 serve.APPLIANCE = (sys.executable, {str(FAKE)!r})
 serve.EXTRA_GRACE_SECONDS = 0.2
+serve.EXPORTER_BACKOFF = Backoff(first_seconds=0.1, max_seconds=0.2)
+serve.hardware.nvidia_sign = lambda: os.environ.get("FAKE_GPU", "")
+exporter._PROCESS = ("-m", "tests.fakes.exporter_process")
 if sys.argv[1] == "demo":
     find = prepare.find
     prepare.find = lambda *_: prepare.Found(find(*_).directory, whole=True)
@@ -69,6 +74,18 @@ class Foreground:
         files = [self.state_dir / f"{name}.pid" for name in ("engine", "gateway")]
         wait_for(lambda: all(file.exists() for file in files))
         return [int(pid) for file in files for pid in file.read_text().split()]
+
+    def exporter(self) -> int | None:
+        """Process id of the exporter, if one runs."""
+        for place in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+                command = (place / "cmdline").read_text()
+            except OSError:
+                continue  # it has just ended
+            if parent == self.process.pid and "tests.fakes.exporter_process" in command:
+                return int(place.name)
+        return None
 
     def stop(self, number: signal.Signals) -> int:
         """Send a signal to the command alone, and give its exit status."""

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from appliance.cli.children import Children
+from appliance.core.backoff import Backoff
 from appliance.errors import ProcessEnded
 from tests.cli.foreground import lives, wait_for
 
@@ -51,3 +52,54 @@ def test_only_a_childs_own_last_error_line_is_quoted(tmp_path) -> None:
 
     assert failure.value.message == "The gateway ended with exit status 1: Second thing. Do this."
     assert failure.value.remedy == f"Its log is {tmp_path / 'log' / 'gateway.log'}."
+
+
+def test_one_that_can_be_done_without_is_started_again_after_longer_and_longer_pauses(tmp_path, capsys) -> None:
+    note = tmp_path / "starts"
+    code = f"open({str(note)!r}, 'a').write('x')"
+    with Children() as children:
+        needed = children.start("engine", SLEEP, 10.0)
+        children.start("exporter", [sys.executable, "-c", code], 1.0, backoff=Backoff(0.01, 0.02))
+
+        def has_been_started_three_times() -> bool:
+            children.check()
+            return note.exists() and len(note.read_text()) >= 3
+
+        wait_for(has_been_started_three_times)
+        assert needed.process.poll() is None
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) >= 2
+    assert set(said) == {
+        "The exporter ended with exit status 0. Its last lines stand above. It is started again in 0 s; the rest goes on."
+    }
+
+
+def test_one_that_cannot_be_started_now_is_tried_again_later(tmp_path, capsys) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    with Children() as children:
+        child = children.start("exporter", [str(program)], 1.0, backoff=Backoff(0.01, 0.02))
+        program.rename(tmp_path / "away")
+        child.process.kill()
+
+        def says(text: str) -> bool:
+            children.check()
+            nonlocal said
+            said += capsys.readouterr().err
+            return text in said
+
+        said = ""
+        wait_for(lambda: says("The exporter cannot be started: "))
+        (tmp_path / "away").rename(program)
+        wait_for(lambda: children.check() or len(children._running) == 1)
+
+
+def test_nothing_is_started_again_after_the_end(capsys) -> None:
+    with Children() as children:
+        child = children.start("exporter", [sys.executable, "-c", ""], 1.0, backoff=Backoff(0.0, 0.0))
+        wait_for(lambda: child.process.poll() is not None)
+        children.check()
+        assert "It is started again" in capsys.readouterr().err
+    children.check()
+    assert children._running == []
