@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from appliance.cli import serve, state, upkeep_notes
+from appliance.cli import own_listener, serve, state, upkeep_notes
 from appliance.cli.state import StateDir
 from appliance.errors import NotConclusive, StateUnusable
 from appliance.gateway import admin
@@ -25,6 +28,12 @@ APP = "privacy-test"
 def run(
     state_dir: StateDir = None,
     model: Annotated[str, typer.Option(help="A name the appliance serves; aliases are fine.")] = "gpt-4o",
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-file", help="Ask with the API key in this file, which stays. By default one is made and revoked."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Send words that stand nowhere else through every route and failure, then search this box for them.
@@ -36,17 +45,10 @@ def run(
     Example: appliance privacy-test --json
     """
     settings = state.load(state_dir)
-    store = KeyStore(settings.key_database_path)
-    _see_that_it_has_keys(store)
     started = time.time()
-    record, key = store.create(APP, now=started)
-    console = Console(stderr=True)
-    try:
-        with console.status("starting") as status:
-            test = PrivacyTest(_target(settings, key), started - 1, status.update)
-            report = test.run(model)
-    finally:
-        store.revoke(record.key_id, now=time.time())
+    with _key(settings, key_file) as key, Console(stderr=True).status("starting") as status:
+        test = PrivacyTest(_target(settings, key), started - 1, status.update)
+        report = test.run(model)
     note = upkeep_notes.of_privacy_test(report, time.time())
     upkeep_notes.leave(settings.upkeep_dir / upkeep_notes.PRIVACY_TEST, note)
     if as_json:
@@ -54,6 +56,31 @@ def run(
     else:
         _print(report)
     raise typer.Exit(1 if report.finds else 0)
+
+
+@contextmanager
+def _key(settings: Settings, file: Path | None) -> Iterator[str]:
+    """The key in the file, which leaves the key database alone; else one that lasts as long as the test."""
+    if file is not None:
+        yield _read(file)
+        return
+    store = KeyStore(settings.key_database_path)
+    _see_that_it_has_keys(store)
+    record, key = store.create(APP, now=time.time())
+    try:
+        yield key
+    finally:
+        store.revoke(record.key_id, now=time.time())
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise NotConclusive(
+            f"The key file {file} cannot be read, so nothing was tested.",
+            remedy="Let this user read it; `appliance keys create` prints what belongs there.",
+        ) from None
 
 
 def _see_that_it_has_keys(store: KeyStore) -> None:
@@ -82,6 +109,7 @@ def _target(settings: Settings, key: str) -> Target:
         settings.state_dir.absolute(),
         sockets=(settings.socket_path,),
         metrics=pages,
+        trust=own_listener.trust(settings),
     )
 
 

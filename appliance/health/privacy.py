@@ -16,6 +16,7 @@ import mmap
 import os
 import secrets
 import shutil
+import ssl
 import stat
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
@@ -50,6 +51,7 @@ class Target:
         logs: such directories of logs.
         sockets: the appliance's Unix sockets: who holds one is a process of its.
         metrics: addresses ``host, port, path`` of its metrics pages; one that does not answer is reported.
+        trust: for TLS of the public listener; None where it has none.
     """
 
     host: str
@@ -60,6 +62,13 @@ class Target:
     logs: tuple[Path, ...] = LOGS
     sockets: tuple[Path, ...] = ()
     metrics: tuple[tuple[str, int, str], ...] = ()
+    trust: ssl.SSLContext | None = None
+
+    def connection(self) -> http.client.HTTPConnection:
+        """To the public listener."""
+        if self.trust is None:
+            return http.client.HTTPConnection(self.host, self.port, timeout=_TIMEOUT_SECONDS)
+        return http.client.HTTPSConnection(self.host, self.port, timeout=_TIMEOUT_SECONDS, context=self.trust)
 
 
 @dataclass(frozen=True)
@@ -157,7 +166,7 @@ class PrivacyTest:
         headers = {"content-type": "application/json", **planting.headers}
         if planting.authorized:
             headers["authorization"] = f"Bearer {self._target.key}"
-        connection = http.client.HTTPConnection(self._target.host, self._target.port, timeout=_TIMEOUT_SECONDS)
+        connection = self._target.connection()
         try:
             connection.request(planting.method, planting.path, planting.body or None, headers)
             if planting.leave_early and b'"stream": true' not in planting.body:
