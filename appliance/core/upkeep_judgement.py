@@ -180,12 +180,13 @@ def egress(dropped: Mapping[str, Dropped], loaded: str | None, planned: str | Te
         f"the planned rules are loaded, {packets:,} packets dropped",
         f"계획된 규칙이 적용됨, 차단된 패킷 {packets:,}개",
     )
-    if packets == 0:
+    # The system's own multicast and look-ups are dropped on any day; the appliance's users never send by themselves.
+    who = ", ".join(source for source, count in dropped.items() if count.packets and source != "other")
+    if not who:
         return _one("egress", "good", text, None, samples)
-    who = ", ".join(source for source, count in dropped.items() if count.packets)
     remedy = Text(
-        f"Nothing left the box. Find out what tried ({who}): `journalctl -k -g egress`.",
-        f"밖으로 나간 것은 없습니다. 무엇이 시도했는지({who}) `journalctl -k -g egress`로 확인하세요.",
+        f"Nothing left the box, but {who} tried. Keep the logs and tell the vendor (docs/upkeep.md).",
+        f"밖으로 나간 것은 없지만 {who}에서 시도했습니다. 로그를 보관하고 공급사에 알리세요 (docs/upkeep.md).",
     )
     return _one("egress", "warning", text, remedy, samples)
 

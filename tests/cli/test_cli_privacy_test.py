@@ -47,6 +47,8 @@ def test_clean_box_is_exit_0_and_the_tests_key_is_revoked(state_dir: Path, port:
     assert report["searched"]["state directory"] > 0
     keys = {key.app: key for key in KeyStore(state_dir / "keys.sqlite3").list()}
     assert keys["privacy-test"].revoked_at is not None
+    left = json.loads((state_dir / "upkeep" / "privacy-test.json").read_text())
+    assert (left["ok"], left["canaries_found"], left["searched"]) == (True, 0, report["searched"])
 
 
 @pytest.mark.parametrize(
@@ -77,12 +79,14 @@ def test_appliance_that_does_not_run_is_one_line_with_the_remedy_and_no_verdict(
 def test_another_state_directory_is_no_verdict(port: int, tmp_path: Path) -> None:
     done = run(tmp_path, port)
     assert (done.returncode, done.stdout) == (NotConclusive.exit_code, "")
+    assert not (tmp_path / "upkeep").exists()
     assert "There is no key database" in done.stderr
     assert list(tmp_path.iterdir()) == [], "no database is made there"
     store = KeyStore(tmp_path / "keys.sqlite3")
     store.create("app", now=0.0)
     done = run(tmp_path, port)
     assert (done.returncode, done.stdout) == (NotConclusive.exit_code, "")
+    assert not (tmp_path / "upkeep").exists()
     assert "does not take a key of this state directory" in done.stderr
     assert [key.app for key in store.list() if key.revoked_at is None] == ["app"]
 
@@ -90,4 +94,5 @@ def test_another_state_directory_is_no_verdict(port: int, tmp_path: Path) -> Non
 def test_a_model_that_is_not_served_is_no_verdict(state_dir: Path, port: int) -> None:
     done = run(state_dir, port, "--model", "nope")
     assert (done.returncode, done.stdout) == (NotConclusive.exit_code, "")
+    assert not (state_dir / "upkeep").exists()
     assert "The model nope does not answer (status 404)" in done.stderr

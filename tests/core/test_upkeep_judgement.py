@@ -125,13 +125,20 @@ def test_planned_rules_that_dropped_nothing_are_good() -> None:
     }  # fmt: skip
 
 
-def test_dropped_packet_is_a_warning_that_names_who_tried() -> None:
-    outcome = egress({"engine": Dropped(0, 0), "other": Dropped(2, 120)}, DIGEST, DIGEST)
+def test_dropped_packet_of_the_appliance_is_a_warning_that_names_who_tried() -> None:
+    outcome = egress({"engine": Dropped(1, 60), "gateway": Dropped(0, 0), "other": Dropped(2, 120)}, DIGEST, DIGEST)
     assert state(outcome) == "warning"
     assert values(outcome)["egress_dropped_bytes_total/other"] == 120
     remedy = outcome.findings[0].remedy
     assert remedy is not None
-    assert "(other)" in remedy.english
+    assert "but engine tried" in remedy.english
+    assert "3 packets" in outcome.findings[0].text.english
+
+
+def test_dropped_packet_of_the_system_is_counted_and_no_warning() -> None:
+    outcome = egress({"engine": Dropped(0, 0), "other": Dropped(2, 120)}, DIGEST, DIGEST)
+    assert state(outcome) == "good"
+    assert "2 packets" in outcome.findings[0].text.english
 
 
 @pytest.mark.parametrize("loaded", [None, "cd" * 32])
