@@ -25,10 +25,13 @@ def rules() -> list[dict[str, Any]]:
 
 
 #: Which part of the box an alert is about, of those that say so; the others' labels are how they are measured.
-_WHERE = ("gpu", "xid", "action", "reason", "collector", "mountpoint", "certificate", "check", "source", "class", "job")
+_WHERE = ("gpu", "xid", "action", "reason", "collector", "mountpoint", "certificate", "check", "source", "class")
+#: The alert that always fires, so that its silence tells somebody: no problem.
+_ALWAYS = "Watchdog"
 #: Firing alerts with their words to be: ``remedy`` is the name once more, for a column of its own.
 PROBLEMS = (
-    'min by (severity, alertname, remedy, where) (label_join(label_replace(ALERTS{alertstate="firing"}, '
+    "min by (severity, alertname, remedy, where) (label_join(label_replace("
+    f'ALERTS{{alertstate="firing",alertname!="{_ALWAYS}"}}, '
     '"remedy", "$1", "alertname", "(.*)"), "where", " ", ' + ", ".join(f'"{label}"' for label in _WHERE) + "))"
 )
 

@@ -161,7 +161,7 @@ _CHECKS = Row(
             "d",
             (Query("(appliance_certificate_expiry_timestamp_seconds - time()) / 86400", "{{certificate}}"),),
             "number",
-            Words("끝나면 앱이 붙지 못합니다. docs/operations.md의 '인증서 갱신'을 합니다.", "When it ends no app can connect. Do 'Renewing the certificate' in docs/operations.md."),
+            Words("끝나면 앱이 붙지 못합니다. 새 인증서를 넣습니다(docs/operations.md).", "When it ends no app can connect. Install a new one (docs/operations.md)."),
             base=RED, steps=(Step(7, AMBER), Step(30, GREEN)), decimals=0,
         ),
         Panel(
