@@ -1,0 +1,1 @@
+"""The checks of the controls, one subject a file; ``register`` lists them by the controls' keys."""

@@ -1,0 +1,50 @@
+"""Is the packet filter the planned one, and did the engine's user try to send anything?"""
+
+from __future__ import annotations
+
+from appliance.core import egress, loaded_rules, nft_listing
+from appliance.core.evidence import Result, failed, passed, unknown
+from appliance.health.host import Host
+
+_LIST = ("nft", "-s", "-u", "list", "table", *egress.TABLE.split())
+_COUNTERS = ("nft", "-j", "list", "counters", "table", *egress.TABLE.split())
+
+
+def rules(host: Host) -> Result:
+    """Compare the loaded rules with those made from the settings, rule by rule."""
+    answer = host.ask(_LIST)
+    if answer.problem:
+        return _no_answer(answer.problem)
+    odd = loaded_rules.difference(host.planned_rules, answer.text)
+    if odd:
+        return failed(f"the loaded rules differ, first at: {odd}", f"적용된 규칙이 다름, 첫 차이: {odd}")
+    digest = egress.digest(host.planned_rules)
+    return passed(f"every rule is the planned one, {digest[:16]}…", f"모든 규칙이 계획과 같음, {digest[:16]}…")
+
+
+def engine_silent(host: Host) -> Result:
+    """The engine has no way out and asks for none: one dropped packet of its user is one too many."""
+    answer = host.ask(_COUNTERS)
+    if answer.problem:
+        return _no_answer(answer.problem)
+    try:
+        dropped = nft_listing.dropped(answer.text)
+    except ValueError as err:
+        return unknown(f"nft's answer cannot be read: {err}", f"nft의 응답을 읽을 수 없음: {err}")
+    if "engine" not in dropped:
+        return failed("there is no counter of the engine's packets", "추론 엔진 패킷의 계수기가 없음")
+    count = dropped["engine"].packets
+    if count:
+        return failed(
+            f"{count} packets of the engine's user were dropped", f"추론 엔진 사용자의 패킷 {count}개가 차단됨"
+        )
+    others = sum(one.packets for source, one in dropped.items() if source != "engine")
+    return passed(f"none dropped; {others} of others", f"차단된 패킷 없음; 그 밖의 패킷 {others}개 차단")
+
+
+def _no_answer(problem: str) -> Result:
+    if "No such file" in problem or "not installed" in problem:
+        return failed(
+            f"no packet filter of the appliance is loaded ({problem})", f"방화벽 규칙이 적용되지 않음 ({problem})"
+        )
+    return unknown(f"the packet filter cannot be read ({problem})", f"방화벽 규칙을 읽을 수 없음 ({problem})")
