@@ -16,6 +16,7 @@ from appliance.bundles import durable
 from appliance.cli import state, upkeep_notes
 from appliance.cli.state import StateDir
 from appliance.core import upkeep as core
+from appliance.core.egress import ruleset
 from appliance.core.upkeep import Finding, Outcome, State, Text
 from appliance.errors import StateUnusable
 from appliance.health import audit, backup, certificate, egress, privacy_test
@@ -79,7 +80,7 @@ def look(settings: Settings) -> list[Outcome]:
             configured=None not in (settings.backup.directory, settings.backup.recipient),
         ),
         certificate.look(certificates, now),
-        egress.look(notes / upkeep_notes.EGRESS),
+        egress.look(notes / upkeep_notes.EGRESS, ruleset(settings.traffic)),
         privacy_test.look(notes / upkeep_notes.PRIVACY_TEST, now),
     ]
 

@@ -42,7 +42,7 @@ FAMILIES = (
     Family("appliance_privacy_test_canaries_found", "gauge", "Places in which it found one."),
     Family(
         "appliance_egress_rules_loaded", "gauge",
-        "1 if the loaded packet filter names the digest of the planned rules, else 0.",
+        "1 if the loaded packet filter is the planned one, by its digest and rule by rule, else 0.",
     ),
     Family(
         "appliance_egress_dropped_packets_total", "counter",

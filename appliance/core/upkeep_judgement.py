@@ -48,6 +48,28 @@ class Validity:
     ends_at: float
 
 
+@dataclass(frozen=True)
+class Rules:
+    """Which rules of the packet filter are where.
+
+    Attributes:
+        loaded: digest that the loaded table names, if any.
+        planned: digest of the rules that were last planned, or why it is not known.
+        of_settings: digest of the rules that the settings give now.
+        odd: the first rule in which the loaded ones are not those of the settings; empty if none is.
+    """
+
+    loaded: str | None
+    planned: str | Text
+    of_settings: str
+    odd: str = ""
+
+    @property
+    def agree(self) -> bool:
+        """Whether all are the same."""
+        return self.loaded == self.planned == self.of_settings and not self.odd
+
+
 def unknown(check: Check, reason: Text, remedy: Text | None = None, samples: tuple[Sample, ...] = ()) -> Outcome:
     """A check that could not look."""
     return Outcome(check, (Finding(SUBJECTS[check], "unknown", reason, remedy),), samples, looked=False)
@@ -157,25 +179,18 @@ def egress_without_rules(reason: Text) -> Outcome:
     return Outcome("egress", (finding,), (Sample("appliance_egress_rules_loaded", 0),), looked=False)
 
 
-def egress(dropped: Mapping[str, Dropped], loaded: str | None, planned: str | Text) -> Outcome:
-    """The packet filter that is loaded, and what it dropped.
-
-    Args:
-        dropped: counters by source.
-        loaded: digest that the loaded table names, if any.
-        planned: digest of the planned rules, or why it is not known.
-    """
+def egress(dropped: Mapping[str, Dropped], rules: Rules) -> Outcome:
+    """The packet filter that is loaded, and what it dropped by source."""
     packets = sum(count.packets for count in dropped.values())
     samples = [
-        Sample("appliance_egress_rules_loaded", loaded is not None and loaded == planned),
+        Sample("appliance_egress_rules_loaded", rules.agree),
         *(Sample("appliance_egress_dropped_packets_total", n.packets, (who,)) for who, n in dropped.items()),
         *(Sample("appliance_egress_dropped_bytes_total", n.bytes, (who,)) for who, n in dropped.items()),
     ]
-    if isinstance(planned, Text):
-        return unknown("egress", planned, _LOAD_RULES, tuple(samples))
-    if loaded != planned:
-        text = Text("the loaded rules are not the planned ones", "적용된 규칙이 계획된 규칙과 다름")
-        return _one("egress", "bad", text, _LOAD_RULES, samples)
+    if isinstance(rules.planned, Text):
+        return unknown("egress", rules.planned, _LOAD_RULES, tuple(samples))
+    if not rules.agree:
+        return _one("egress", "bad", _disagreement(rules), _LOAD_RULES, samples)
     text = Text(
         f"the planned rules are loaded, {packets:,} packets dropped",
         f"계획된 규칙이 적용됨, 차단된 패킷 {packets:,}개",
@@ -189,6 +204,14 @@ def egress(dropped: Mapping[str, Dropped], loaded: str | None, planned: str | Te
         f"밖으로 나간 것은 없지만 {who}에서 시도했습니다. 로그를 보관하고 공급사에 알리세요 (docs/upkeep.md).",
     )
     return _one("egress", "warning", text, remedy, samples)
+
+
+def _disagreement(rules: Rules) -> Text:
+    if rules.planned != rules.of_settings:
+        return Text("the settings changed since the rules were made", "규칙을 만든 뒤 설정이 바뀜")
+    if rules.loaded != rules.planned:
+        return Text("the loaded rules are not the planned ones", "적용된 규칙이 계획된 규칙과 다름")
+    return Text(f"a loaded rule is not as planned: {rules.odd}", f"계획과 다른 규칙이 적용됨: {rules.odd}")
 
 
 def privacy_test(note: Note | None, now: float) -> Outcome:

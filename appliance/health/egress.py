@@ -1,8 +1,8 @@
 """Is the packet filter loaded as planned, and what did it drop? Asked of the kernel by ``nft``.
 
-Whether the rules are the planned ones is told by the digest in the table's
-comment: it shows rules of an earlier plan, not a rule that somebody added by
-hand to the right ones.
+The rules are the planned ones where the table's comment names the digest that
+the plan and the settings have, and where they are the same rule by rule: a
+comment alone would not show a rule that somebody added by hand.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from appliance.core import nft_listing, upkeep_judgement
+from appliance.core import egress, loaded_rules, nft_listing, upkeep_judgement
 from appliance.core.egress import TABLE
 from appliance.core.upkeep import Outcome, Text
+from appliance.core.upkeep_judgement import Rules
 from appliance.health import upkeep_note
 from appliance.health.upkeep_note import NoteUnreadable
 
@@ -33,11 +34,12 @@ class _CannotAsk(Exception):
         super().__init__(outcome.findings[0].text.english)
 
 
-def look(plan: Path, nft: Sequence[str] = ("nft",), deadline_seconds: float = DEADLINE_SECONDS) -> Outcome:
+def look(plan: Path, rules: str, nft: Sequence[str] = ("nft",), deadline_seconds: float = DEADLINE_SECONDS) -> Outcome:
     """See what the kernel has.
 
     Args:
         plan: ``egress.json``.
+        rules: the ruleset that the settings give, as text.
         nft: how nft is called: words of a command.
         deadline_seconds: longest wait for each of two calls.
     """
@@ -45,8 +47,8 @@ def look(plan: Path, nft: Sequence[str] = ("nft",), deadline_seconds: float = DE
         dropped = nft_listing.dropped(
             _ask(nft, "-j", "list", "counters", "table", *TABLE.split(), seconds=deadline_seconds)
         )
-        # Terse, so that long sets of addresses are left out.
-        loaded = nft_listing.loaded_rules(_ask(nft, "-t", "list", "table", *TABLE.split(), seconds=deadline_seconds))
+        # Without the counters' values, with the users' names.
+        listing = _ask(nft, "-s", "-u", "list", "table", *TABLE.split(), seconds=deadline_seconds)
     except _CannotAsk as err:
         return err.outcome
     except ValueError as err:
@@ -56,7 +58,15 @@ def look(plan: Path, nft: Sequence[str] = ("nft",), deadline_seconds: float = DE
         planned: str | Text = upkeep_note.planned_rules(plan)
     except NoteUnreadable as err:
         planned = err.reason
-    return upkeep_judgement.egress(dropped, loaded, planned)
+    return upkeep_judgement.egress(
+        dropped,
+        Rules(
+            loaded=nft_listing.loaded_rules(listing),
+            planned=planned,
+            of_settings=egress.digest(rules),
+            odd=loaded_rules.difference(rules, listing),
+        ),
+    )
 
 
 def _ask(nft: Sequence[str], *words: str, seconds: float) -> str:

@@ -15,9 +15,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner, Result
 
+from appliance import settings
 from appliance.cli.main import app
 from appliance.core.audit_chain import Record
-from appliance.core.egress import Accounts, Traffic, digest, ruleset
+from appliance.core.egress import Accounts, digest, ruleset
 from appliance.core.upkeep import CHECKS, FAMILIES
 from appliance.errors import StateUnusable
 from appliance.gateway.record_store import RecordStore
@@ -25,7 +26,8 @@ from tests.fakes.network import namespace
 from tests.health.test_certificate import pem
 from tests.promtool import complaints
 
-RULES = ruleset(Traffic(("192.168.10.0/24",)), Accounts("nobody", "daemon", "bin"))
+#: Runs a command where the users of ``$0`` exist, which the rules name; a mount of its own, gone with it.
+AS_ON_THE_BOX = ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"')
 
 
 @pytest.fixture
@@ -37,7 +39,6 @@ def box(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     notes.mkdir()
     (notes / "backup.json").write_text('{"format": 1, "at": 1795400000, "ok": true, "size_bytes": 4096}')
     (notes / "privacy-test.json").write_text('{"format": 1, "at": 1795400000, "ok": true, "canaries_found": 0}')
-    (notes / "egress.json").write_text(json.dumps({"format": 1, "rules_sha256": digest(RULES)}))
     for name in ("server", "ca"):
         (state_dir / f"{name}.pem").write_bytes(pem(400))
     monkeypatch.setenv("APPLIANCE_GATEWAY__TLS_CERTIFICATE_PATH", str(state_dir / "server.pem"))
@@ -45,6 +46,8 @@ def box(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("APPLIANCE_UPKEEP__CA_CERTIFICATE_PATH", str(state_dir / "ca.pem"))
     monkeypatch.setenv("APPLIANCE_BACKUP__DIRECTORY", str(state_dir / "backups"))
     monkeypatch.setenv("APPLIANCE_BACKUP__RECIPIENT", f"age1{'q' * 58}")
+    monkeypatch.setenv("APPLIANCE_NETWORK__LAN_SUBNETS", '["192.168.10.0/24"]')
+    (notes / "egress.json").write_text(json.dumps({"format": 1, "rules_sha256": digest(rules())}))
     return state_dir
 
 
@@ -52,6 +55,11 @@ def box(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def inside() -> Iterator[tuple[str, ...]]:
     with namespace() as words:
         yield words
+
+
+def rules() -> str:
+    """As the settings of this moment give them."""
+    return ruleset(settings.load().traffic)
 
 
 def upkeep(state_dir: Path, *options: str) -> Result:
@@ -80,10 +88,17 @@ def check(result: Result, name: str) -> Any:
 
 @pytest.mark.process
 def test_whole_box_has_every_series_and_promtool_has_nothing_to_say(box: Path, inside: tuple[str, ...]) -> None:
-    subprocess.run([*inside, "nft", "-f", "-"], input=RULES, text=True, check=True)
+    users = box / "passwd"
+    names = (Accounts().engine, Accounts().gateway, Accounts().exporter)
+    users.write_text(
+        Path("/etc/passwd").read_text()
+        + "".join(f"{name}:x:{6100 + n}:{6100 + n}::/:\n" for n, name in enumerate(names))
+    )
+    there = (*inside, *AS_ON_THE_BOX, str(users))
+    subprocess.run([*there, "nft", "-f", "-"], input=rules(), text=True, check=True)
     textfile = box / "appliance.prom"
     subprocess.run(
-        [*inside, sys.executable, "-m", "appliance", "upkeep", "--state-dir", box, "--textfile", textfile],
+        [*there, sys.executable, "-m", "appliance", "upkeep", "--state-dir", box, "--textfile", textfile],
         check=True, capture_output=True,
     )  # fmt: skip
     found = series(textfile)

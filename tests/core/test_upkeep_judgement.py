@@ -7,6 +7,7 @@ import pytest
 from appliance.core.nft_listing import Dropped
 from appliance.core.upkeep import Outcome, Text
 from appliance.core.upkeep_judgement import (
+    Rules,
     Validity,
     audit,
     backup,
@@ -22,6 +23,7 @@ NOW = 1_795_400_000.0
 HOUR = 3600.0
 DAY = 24 * HOUR
 DIGEST = "ab" * 32
+RIGHT = Rules(DIGEST, DIGEST, DIGEST)
 
 
 def values(outcome: Outcome) -> dict[str, float]:
@@ -116,7 +118,7 @@ def test_box_without_certificates_has_no_series() -> None:
 
 
 def test_planned_rules_that_dropped_nothing_are_good() -> None:
-    outcome = egress({"engine": Dropped(0, 0), "other": Dropped(0, 0)}, DIGEST, DIGEST)
+    outcome = egress({"engine": Dropped(0, 0), "other": Dropped(0, 0)}, RIGHT)
     assert (state(outcome), outcome.looked) == ("good", True)
     assert values(outcome) == {
         "egress_rules_loaded": 1,
@@ -126,7 +128,7 @@ def test_planned_rules_that_dropped_nothing_are_good() -> None:
 
 
 def test_dropped_packet_of_the_appliance_is_a_warning_that_names_who_tried() -> None:
-    outcome = egress({"engine": Dropped(1, 60), "gateway": Dropped(0, 0), "other": Dropped(2, 120)}, DIGEST, DIGEST)
+    outcome = egress({"engine": Dropped(1, 60), "gateway": Dropped(0, 0), "other": Dropped(2, 120)}, RIGHT)
     assert state(outcome) == "warning"
     assert values(outcome)["egress_dropped_bytes_total/other"] == 120
     remedy = outcome.findings[0].remedy
@@ -136,20 +138,29 @@ def test_dropped_packet_of_the_appliance_is_a_warning_that_names_who_tried() -> 
 
 
 def test_dropped_packet_of_the_system_is_counted_and_no_warning() -> None:
-    outcome = egress({"engine": Dropped(0, 0), "other": Dropped(2, 120)}, DIGEST, DIGEST)
+    outcome = egress({"engine": Dropped(0, 0), "other": Dropped(2, 120)}, RIGHT)
     assert state(outcome) == "good"
     assert "2 packets" in outcome.findings[0].text.english
 
 
-@pytest.mark.parametrize("loaded", [None, "cd" * 32])
-def test_rules_of_another_plan_are_bad_and_still_counted(loaded: str | None) -> None:
-    outcome = egress({"engine": Dropped(1, 60)}, loaded, DIGEST)
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (Rules(None, DIGEST, DIGEST), "not the planned ones"),
+        (Rules("cd" * 32, DIGEST, DIGEST, odd="accept"), "not the planned ones"),
+        (Rules(DIGEST, DIGEST, "cd" * 32, odd="accept"), "settings changed"),
+        (Rules(DIGEST, DIGEST, DIGEST, odd="tcp dport 53 accept"), "not as planned: tcp dport 53 accept"),
+    ],
+)
+def test_rules_of_another_plan_are_bad_and_still_counted(rules: Rules, said: str) -> None:
+    outcome = egress({"engine": Dropped(1, 60)}, rules)
     assert (state(outcome), values(outcome)["egress_rules_loaded"]) == ("bad", 0)
+    assert said in outcome.findings[0].text.english
     assert values(outcome)["egress_dropped_packets_total/engine"] == 1
 
 
 def test_rules_without_a_plan_are_not_vouched_for() -> None:
-    outcome = egress({"engine": Dropped(1, 60)}, DIGEST, Text("no plan", "계획 없음"))
+    outcome = egress({"engine": Dropped(1, 60)}, Rules(DIGEST, Text("no plan", "계획 없음"), DIGEST))
     assert (state(outcome), outcome.looked, values(outcome)["egress_rules_loaded"]) == ("unknown", False, 0)
     assert values(outcome)["egress_dropped_packets_total/engine"] == 1
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.core.egress import Accounts, Traffic, digest, ruleset
+from appliance.core.egress import TABLE, Accounts, Traffic, digest, ruleset
 from appliance.core.upkeep import Outcome
 from appliance.health import egress
 from tests.fakes.network import namespace
@@ -42,7 +42,7 @@ def load(inside: tuple[str, ...], rules: str = RULES) -> None:
 
 
 def look(plan: Path, inside: tuple[str, ...]) -> Outcome:
-    return egress.look(plan, (*inside, "nft"))
+    return egress.look(plan, RULES, (*inside, "nft"))
 
 
 def values(outcome: Outcome) -> dict[str, float]:
@@ -88,6 +88,21 @@ def test_rules_of_other_settings_are_not_the_planned_ones(inside: tuple[str, ...
     assert (outcome.findings[0].state, outcome.looked, values(outcome)["rules_loaded"]) == ("bad", True, 0)
 
 
+def test_rule_added_by_hand_is_found_under_the_right_comment(inside: tuple[str, ...], plan: Path) -> None:
+    load(inside)
+    run(*inside, "nft", "insert", "rule", *TABLE.split(), "output", "udp", "dport", "53", "accept")
+    outcome = look(plan, inside)
+    assert (outcome.findings[0].state, outcome.looked, values(outcome)["rules_loaded"]) == ("bad", True, 0)
+    assert "udp dport 53 accept" in outcome.findings[0].text.english
+
+
+def test_settings_that_changed_since_the_rules_were_made_show(inside: tuple[str, ...], plan: Path) -> None:
+    load(inside)
+    outcome = egress.look(plan, ruleset(Traffic(("10.0.0.0/8",))), (*inside, "nft"))
+    assert (outcome.findings[0].state, values(outcome)["rules_loaded"]) == ("bad", 0)
+    assert "settings changed" in outcome.findings[0].text.english
+
+
 def test_rules_without_plan_are_counted_and_not_vouched_for(inside: tuple[str, ...], tmp_path: Path) -> None:
     load(inside)
     outcome = look(tmp_path / "egress.json", inside)
@@ -102,13 +117,13 @@ def test_box_without_the_table_says_0(inside: tuple[str, ...], plan: Path) -> No
 
 def test_user_without_the_right_gets_no_verdict(inside: tuple[str, ...], plan: Path) -> None:
     load(inside)
-    outcome = egress.look(plan, (*inside, "setpriv", "--reuid=nobody", "--clear-groups", "nft"))
+    outcome = egress.look(plan, RULES, (*inside, "setpriv", "--reuid=nobody", "--clear-groups", "nft"))
     assert (outcome.findings[0].state, outcome.looked, outcome.samples) == ("unknown", False, ())
     assert "may not read" in outcome.findings[0].text.english
 
 
 def test_box_without_nft_says_0(plan: Path) -> None:
-    outcome = egress.look(plan, ("no-such-nft",))
+    outcome = egress.look(plan, RULES, ("no-such-nft",))
     assert (outcome.looked, values(outcome)) == (False, {"rules_loaded": 0})
     assert "not installed" in outcome.findings[0].text.english
 
@@ -122,6 +137,6 @@ def test_box_without_nft_says_0(plan: Path) -> None:
     ],
 )
 def test_nft_that_hangs_or_fails_is_no_verdict(plan: Path, words: tuple[str, ...], reason: str) -> None:
-    outcome = egress.look(plan, words, deadline_seconds=2.0)  # what it adds these take no notice of
+    outcome = egress.look(plan, RULES, words, deadline_seconds=2.0)  # what it adds these take no notice of
     assert (outcome.looked, outcome.samples) == (False, ())
     assert reason in outcome.findings[0].text.english
