@@ -7,6 +7,9 @@ LOCKS := deploy/locks
 COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header \
 	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	$(foreach name,torchaudio torchcodec torchvision,--unsafe-package $(name)) $(if $(UPGRADE),--upgrade)
+# $(call option,NAME): --NAME and the value of the variable of that name in capitals, where it has one.
+option = $(if $($(call variable,$(1))),--$(1) "$($(call variable,$(1)))")
+variable = $(shell echo "$(1)" | tr 'a-z-' 'A-Z_')
 # $(call pin,NAME,ARGUMENTS): write NAME.txt, without pip-tools' remarks about constraints and what is left out.
 define pin
 @echo "$(LOCKS)/$(1).txt"
@@ -46,6 +49,19 @@ bench: bootstrap ## The gateway beside nginx, LiteLLM and vllm-router (docs/benc
 
 bench-exporter: bootstrap ## The GPU exporter over a replayed H100: wait, memory, a call that hangs (docs/exporter.md)
 	@$(BIN)/python -m tests.bench.exporter
+
+offline-kit: bootstrap ## All that a host without a network is installed from: KIT=DIR; VARIANT=gpu, RELEASE=, BUNDLE=, TRUST=, KEY=, NVIDIA=, DEBS= (docs/installation.md)
+	@test -n "$(KIT)" || { echo "error: name the directory to make: make offline-kit KIT=/media/usb/kit" >&2; exit 1; }
+	@$(BIN)/python -m deploy.kit --out "$(KIT)" $(foreach name,variant release bundle trust key password-file nvidia debs wheels,$(call option,$(name)))
+
+lint-ansible: .venv-ansible/installed ## The playbook, by ansible-lint's profile for production
+	@cd ansible && PATH="$(CURDIR)/.venv-ansible/bin:$$PATH" ansible-lint --offline --quiet
+
+.venv-ansible/installed: $(LOCKS)/host.txt
+	@rm -rf .venv-ansible && $(PYTHON) -m venv .venv-ansible
+	@.venv-ansible/bin/pip --quiet --disable-pip-version-check install --no-deps --require-hashes -r $< > .venv-ansible/pip.log 2>&1 \
+		|| { tail -n 3 .venv-ansible/pip.log >&2; exit 1; }
+	@touch $@
 
 lint: bootstrap ## Style, types and the arrows between the packages
 	@$(BIN)/ruff check
