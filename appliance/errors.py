@@ -553,6 +553,24 @@ class StatementUnusable(OperatorError):
     exit_code = 65
 
 
+class PrometheusUnavailable(OperatorError):
+    """The Prometheus that keeps the box's history does not answer."""
+
+    key = "prometheus_unavailable"
+    message = "Prometheus does not answer."
+    remedy = "Start it, or put its address into energy.prometheus_url (docs/cost.md)."
+    exit_code = 69
+
+
+class EnergyUnknown(OperatorError):
+    """Prometheus answers and has no energy of the cards."""
+
+    key = "energy_unknown"
+    message = "Prometheus knows of no energy in this period."
+    remedy = "See that `appliance exporter` runs and that Prometheus reads it (docs/cost.md)."
+    exit_code = 69
+
+
 class PythonTooOld(OperatorError):
     """The interpreter is older than the code needs."""
 

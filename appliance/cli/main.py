@@ -9,6 +9,7 @@ import typer
 from appliance.cli import (
     backup,
     bundle,
+    cost,
     demo,
     engine,
     evaluate,
@@ -48,6 +49,7 @@ app.command("privacy-test")(privacy_test.run)
 app.command("report")(report.report)
 app.command("upkeep")(upkeep.upkeep)
 app.command("usage")(usage.usage)
+app.command("cost")(cost.cost)
 app.command("settings")(settings.show)
 app.command("openapi")(openapi.show)
 app.command("metrics")(metrics.show)
