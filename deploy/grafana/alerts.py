@@ -30,9 +30,12 @@ _WHERE = ("gpu", "xid", "action", "reason", "collector", "mountpoint", "certific
 _ALWAYS = "Watchdog"
 #: Firing alerts with their words to be: ``remedy`` is the name once more, for a column of its own.
 PROBLEMS = (
-    "min by (severity, alertname, remedy, where) (label_join(label_replace("
+    "min by (severity, alertname, remedy, where) (label_replace(label_join(label_replace("
     f'ALERTS{{alertstate="firing",alertname!="{_ALWAYS}"}}, '
-    '"remedy", "$1", "alertname", "(.*)"), "where", " ", ' + ", ".join(f'"{label}"' for label in _WHERE) + "))"
+    '"remedy", "$1", "alertname", "(.*)"), "where", " ", '
+    + ", ".join(f'"{label}"' for label in _WHERE)
+    # Labels that it has not leave their blanks.
+    + '), "where", "$1", "where", " *(.*?) *"))'
 )
 
 
