@@ -47,7 +47,7 @@ def cost(
     Energy comes from Prometheus (energy.prometheus_url), the price from energy.won_per_kwh, tokens from the account
     of use. Without energy it prints the tokens alone and ends with exit status 69 (docs/cost.md).
 
-    Example: appliance cost --compare-input-usd 0.15 --compare-output-usd 0.60 --won-per-usd 1400
+    Example: appliance cost --compare-input-usd 1 --compare-output-usd 4 --won-per-usd 1400
     """
     tree = state.load(state_dir)
     price = _price(compare_input_usd, compare_output_usd, won_per_usd)

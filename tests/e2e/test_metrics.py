@@ -29,6 +29,14 @@ def test_stream_is_counted_by_the_gateway_and_by_the_engine(box: Box) -> None:
             stream_options={"include_usage": True},
         )
         usage = [chunk.usage for chunk in stream if chunk.usage][-1]
+        # The same long beginning twice: the second answer takes it from the prefix cache, whole blocks of it.
+        question = [{"role": "user", "content": "47 + 38 = 75? " * 40}]
+        again = [
+            client.chat.completions.create(model=box.model, messages=question, max_completion_tokens=1).usage
+            for _ in range(2)
+        ][-1]
+    cached = again.prompt_tokens_details.cached_tokens
+    assert 0 < cached < again.prompt_tokens
     with httpx.Client(base_url=box.admin_url, trust_env=False) as admin:
         own, engine = admin.get("/metrics"), admin.get("/metrics/engine")
     assert (own.status_code, engine.status_code) == (200, 200)
@@ -36,6 +44,7 @@ def test_stream_is_counted_by_the_gateway_and_by_the_engine(box: Box) -> None:
     found = samples(own.text)
     assert found["appliance_tokens_total", "e2e", "output"] >= usage.completion_tokens
     assert found["appliance_tokens_total", "e2e", "input"] >= usage.prompt_tokens
+    assert found["appliance_tokens_total", "e2e", "cached"] >= cached
     assert found["appliance_requests_total", "e2e", "200", "/v1/chat/completions"] >= 1
     assert found["appliance_time_to_first_token_seconds_count", "interactive"] >= 1
     assert found["appliance_time_between_tokens_seconds_count", "interactive"] >= usage.completion_tokens // 2
