@@ -311,6 +311,15 @@ class CertificateUnusable(OperatorError):
     exit_code = 78  # EX_CONFIG
 
 
+class PacketFilterFailed(OperatorError):
+    """nft is missing or refused the ruleset; what was loaded stays."""
+
+    key = "packet_filter_failed"
+    message = "The packet filter cannot be loaded."
+    remedy = "Run it as root; `appliance egress --check` says what nft finds."
+    exit_code = 71  # EX_OSERR
+
+
 class StateUnusable(OperatorError):
     """The state directory cannot be created, read or written."""
 

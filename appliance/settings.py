@@ -37,6 +37,8 @@ FILE_VARIABLE = "APPLIANCE_SETTINGS_FILE"
 SYSTEM_FILE = Path("/etc/appliance/appliance.toml")
 # sun_path of a Unix socket address holds 108 bytes with its final zero (unix(7)).
 MAX_SOCKET_PATH_BYTES = 107
+# SD_LISTEN_FDS_START of sd_listen_fds(3).
+_FIRST_LISTENING_DESCRIPTOR = 3
 
 
 class _Section(BaseModel):
@@ -520,6 +522,12 @@ class Description:
     text: str
 
 
+def listening_descriptor() -> int | None:
+    """The listening socket that the service manager hands to this process (sd_listen_fds(3)), if it does."""
+    is_ours = os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1"
+    return _FIRST_LISTENING_DESCRIPTOR if is_ours else None
+
+
 def watchdog_seconds() -> float | None:
     """The service manager's watchdog time-out (``WATCHDOG_USEC`` of sd_watchdog_enabled(3)), if it has one."""
     value = os.environ.get("WATCHDOG_USEC", "")
@@ -650,6 +658,7 @@ __all__ = [
     "child_environment",
     "describe",
     "file_in_use",
+    "listening_descriptor",
     "load",
     "notify_socket",
     "watchdog_seconds",

@@ -10,7 +10,7 @@ import typer
 
 from appliance.cli import state
 from appliance.cli.state import StateDir
-from appliance.settings import Settings, notify_socket, watchdog_seconds
+from appliance.settings import Settings, listening_descriptor, notify_socket, watchdog_seconds
 
 #: Without the user's own packages and the working directory on the path, as for every process of the appliance.
 _PROCESS = ("-s", "-P", "-m", "appliance.exporter")
@@ -43,6 +43,8 @@ def line(settings: Settings, *, dcgm_names: bool) -> list[str]:
         f"--log-format={settings.log.format}",
         f"--log-level={settings.log.level}",
         *(["--dcgm-names"] if dcgm_names else []),
+        # The number of this process stays the same, so what was handed to it goes on.
+        *([f"--listen-fd={descriptor}"] if (descriptor := listening_descriptor()) is not None else []),
         *([f"--notify-socket={address}"] if (address := notify_socket()) else []),
         *([f"--watchdog-seconds={seconds}"] if (seconds := watchdog_seconds()) else []),
     ]

@@ -11,6 +11,7 @@ from appliance.cli import (
     bundle,
     cost,
     demo,
+    egress,
     engine,
     evaluate,
     exporter,
@@ -44,6 +45,7 @@ app.command("engine")(engine.run)
 app.add_typer(bundle.app, name="bundle")
 app.command("evaluate")(evaluate.evaluate)
 app.command("exporter")(exporter.run)
+app.command("egress")(egress.run)
 app.add_typer(backup.app, name="backup")
 app.command("privacy-test")(privacy_test.run)
 app.command("report")(report.report)

@@ -124,6 +124,32 @@ def ruleset(traffic: Traffic, accounts: Accounts | None = None) -> str:
     return text.replace(_PLACEHOLDER, _digest_without_comment(text))
 
 
+def drop_in(traffic: Traffic, host: str) -> str:
+    """A systemd drop-in for the units that the LAN talks to: their sockets take and send nothing elsewhere.
+
+    Args:
+        traffic: what is let through.
+        host: where the gateway listens; its own address is asked for, too, by commands on the box.
+    """
+    places = {*traffic.lan_subnets, *traffic.admin_subnets}
+    try:
+        own = ipaddress.ip_address(host)
+    except ValueError:
+        own = None  # a name of this machine: loopback
+    if own is not None and not own.is_unspecified and not own.is_loopback:
+        places.add(str(own))
+    networks = sorted(map(ipaddress.ip_network, places), key=lambda net: (net.version, net))
+    return "\n".join(
+        [
+            "# Made from the settings by `appliance egress --drop-in`: change those, not this.",
+            "[Service]",
+            # The unit's own line has loopback.
+            *(f"IPAddressAllow={_plain(network)}" for network in networks),
+            "",
+        ]
+    )
+
+
 def digest(text: str) -> str:
     """The SHA-256 of a ruleset's text without the line of the table's comment, in hex."""
     return _digest_without_comment(text)
@@ -271,6 +297,7 @@ __all__ = [
     "Traffic",
     "address",
     "digest",
+    "drop_in",
     "is_loopback",
     "ruleset",
     "subnet",

@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     notifier = Notifier(options.notify_socket)
     heart = Heartbeat(notifier, options.watchdog_seconds)
     try:
-        server = Server(options.host, options.port, scrape, heart.beat)
+        server = Server(options.host, options.port, scrape, heart.beat, options.listen_fd)
     except ApplianceError as err:
         sys.stderr.write(f"error: {err}\n")
         return err.exit_code
@@ -86,6 +86,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--dcgm-names", action="store_true")
     parser.add_argument("--log-format", default="auto")
     parser.add_argument("--log-level", default="info")
+    parser.add_argument("--listen-fd", type=int, help="a socket that listens already, in place of host and port")
     parser.add_argument("--notify-socket")
     parser.add_argument("--watchdog-seconds", type=float)
     return parser.parse_args(argv)

@@ -27,6 +27,7 @@ class Server(ThreadingHTTPServer):
         port: its port, 0 for any.
         scrape: makes the body of ``/metrics``.
         turned: called whenever the loop that takes connections comes round, twice a second at least.
+        descriptor: of a socket that listens already, in place of host and port.
 
     Raises:
         PortTaken: another process listens there.
@@ -37,12 +38,20 @@ class Server(ThreadingHTTPServer):
     allow_reuse_address = True
 
     def __init__(
-        self, host: str, port: int, scrape: Callable[[], bytes], turned: Callable[[], None] = lambda: None
+        self,
+        host: str,
+        port: int,
+        scrape: Callable[[], bytes],
+        turned: Callable[[], None] = lambda: None,
+        descriptor: int | None = None,
     ) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.scrape = scrape
         self._turned = turned
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        if descriptor is not None:
+            self._adopt(descriptor)
+            return
         try:
             super().__init__((host, port), _Handler)
         except OSError as err:
@@ -55,6 +64,15 @@ class Server(ThreadingHTTPServer):
                 f"The exporter cannot listen on {host} port {port}: {err.strerror}.",
                 remedy="Set exporter.host to an address of this machine and exporter.port to one this user may use.",
             ) from None
+
+    def _adopt(self, descriptor: int) -> None:
+        # The base class opens a socket in any case, and this process may open none of the internet's.
+        self.address_family = socket.AF_UNIX
+        super().__init__(("", 0), _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = socket.socket(fileno=descriptor)
+        self.address_family = self.socket.family
+        self.server_address = self.socket.getsockname()
 
     def server_bind(self) -> None:
         """Bind without looking the host's name up, which may ask a name server."""

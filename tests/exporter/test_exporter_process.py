@@ -148,3 +148,27 @@ def start_notified(manager):
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
     )
+
+
+def test_it_answers_on_a_socket_that_it_is_handed_and_opens_none(state_dir):
+    # As a service manager does: the socket is descriptor 3, and the number of the process is in the environment.
+    start = (
+        "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid());"
+        "os.execv(sys.executable, [sys.executable, '-m', 'appliance', 'exporter'])"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        one = subprocess.Popen(
+            [sys.executable, "-c", start, str(listener.fileno())],
+            env={**os.environ, "LISTEN_FDS": "1", "APPLIANCE_EXPORTER__PORT": "1"},
+            pass_fds=(listener.fileno(),),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+            assert b"appliance_" in answer.read()
+    finally:
+        one.terminate()
+        _, err = one.communicate(timeout=30)
+    assert f'"port": {port}' in err or f'"port":{port}' in err
