@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Cell
 
-from appliance.bundles import durable
+from appliance import durable
 from appliance.cli import state, upkeep_notes
 from appliance.cli.state import StateDir
 from appliance.core import upkeep as core
@@ -80,7 +80,7 @@ def look(settings: Settings) -> list[Outcome]:
             configured=None not in (settings.backup.directory, settings.backup.recipient),
         ),
         certificate.look(certificates, now),
-        egress.look(notes / upkeep_notes.EGRESS, ruleset(settings.traffic)),
+        egress.look(ruleset(settings.traffic)),
         privacy_test.look(notes / upkeep_notes.PRIVACY_TEST, now),
     ]
 

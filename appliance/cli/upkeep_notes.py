@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from appliance.bundles import durable
+from appliance import durable
 from appliance.core import upkeep_note
 from appliance.core.audit_chain import Mark, Verdict
 from appliance.core.upkeep_note import Note
@@ -19,7 +19,6 @@ from appliance.settings import Settings
 
 AUDIT = "audit.json"
 BACKUP = "backup.json"
-EGRESS = "egress.json"
 PRIVACY_TEST = "privacy-test.json"
 _DIRECTORY_MODE = 0o750
 _FILE_MODE = 0o640

@@ -34,8 +34,8 @@ _CERTIFICATE_SUBJECTS = {
 _CERTIFICATE_SETTINGS = {"server": "gateway.tls_certificate_path", "ca": "upkeep.ca_certificate_path"}
 _RENEW = Text("Replace it, and reload what serves it.", "인증서를 새로 교체하고 서비스를 다시 불러오세요.")
 _LOAD_RULES = Text(
-    "Run `systemctl reload nftables`, or install the box's rules again.",
-    "`systemctl reload nftables`를 실행하거나 설치 작업을 다시 실행하세요.",
+    "Run `systemctl reload nftables`; if the line stays, run the installation again.",
+    "`systemctl reload nftables`를 실행하고, 그래도 같으면 설치 작업을 다시 실행하세요.",
 )
 _RUN_PRIVACY_TEST = Text("Run `appliance privacy-test`.", "`appliance privacy-test`를 실행하세요.")
 
@@ -50,24 +50,22 @@ class Validity:
 
 @dataclass(frozen=True)
 class Rules:
-    """Which rules of the packet filter are where.
+    """The rules of the packet filter.
 
     Attributes:
+        planned: digest of those that the settings give.
         loaded: digest that the loaded table names, if any.
-        planned: digest of the rules that were last planned, or why it is not known.
-        of_settings: digest of the rules that the settings give now.
-        odd: the first rule in which the loaded ones are not those of the settings; empty if none is.
+        odd: the first loaded rule that is not as planned; empty if none is.
     """
 
+    planned: str
     loaded: str | None
-    planned: str | Text
-    of_settings: str
     odd: str = ""
 
     @property
     def agree(self) -> bool:
-        """Whether all are the same."""
-        return self.loaded == self.planned == self.of_settings and not self.odd
+        """Whether they are the same."""
+        return self.loaded == self.planned and not self.odd
 
 
 def unknown(check: Check, reason: Text, remedy: Text | None = None, samples: tuple[Sample, ...] = ()) -> Outcome:
@@ -187,8 +185,6 @@ def egress(dropped: Mapping[str, Dropped], rules: Rules) -> Outcome:
         *(Sample("appliance_egress_dropped_packets_total", n.packets, (who,)) for who, n in dropped.items()),
         *(Sample("appliance_egress_dropped_bytes_total", n.bytes, (who,)) for who, n in dropped.items()),
     ]
-    if isinstance(rules.planned, Text):
-        return unknown("egress", rules.planned, _LOAD_RULES, tuple(samples))
     if not rules.agree:
         return _one("egress", "bad", _disagreement(rules), _LOAD_RULES, samples)
     text = Text(
@@ -207,10 +203,8 @@ def egress(dropped: Mapping[str, Dropped], rules: Rules) -> Outcome:
 
 
 def _disagreement(rules: Rules) -> Text:
-    if rules.planned != rules.of_settings:
-        return Text("the settings changed since the rules were made", "규칙을 만든 뒤 설정이 바뀜")
     if rules.loaded != rules.planned:
-        return Text("the loaded rules are not the planned ones", "적용된 규칙이 계획된 규칙과 다름")
+        return Text("the loaded rules are not those of the settings", "적용된 규칙이 설정과 다름")
     return Text(f"a loaded rule is not as planned: {rules.odd}", f"계획과 다른 규칙이 적용됨: {rules.odd}")
 
 

@@ -3,13 +3,11 @@
 ``{"format": 1, "at": <Unix seconds>, "ok": true, …}``; what follows is the
 writer's own. ``audit.json`` is left by whoever verified the audit,
 ``privacy-test.json`` by the privacy test, ``backup.json`` by the backup.
-``egress.json`` is a plan and no result: ``{"format": 1, "rules_sha256": "…"}``.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +15,6 @@ from typing import Any
 from appliance.core.audit_chain import Verdict
 
 FORMAT = 1
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -52,14 +49,6 @@ def decode(content: bytes) -> Note:
     if not _is_number(at) or not isinstance(ok, bool):
         raise ValueError("it has no time and result")
     return Note(at, ok, values)
-
-
-def planned_rules(content: bytes) -> str:
-    """The SHA-256 in ``egress.json``, in hex; raises ValueError where there is none."""
-    digest = _object(content).get("rules_sha256")
-    if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
-        raise ValueError("it has no rules_sha256")
-    return digest
 
 
 def of_audit(verdict: Verdict, at: float) -> Note:

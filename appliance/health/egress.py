@@ -1,7 +1,7 @@
 """Is the packet filter loaded as planned, and what did it drop? Asked of the kernel by ``nft``.
 
-The rules are the planned ones where the table's comment names the digest that
-the plan and the settings have, and where they are the same rule by rule: a
+The rules are the planned ones where the table's comment names the digest of
+those that the settings give, and where they are the same rule by rule: a
 comment alone would not show a rule that somebody added by hand.
 """
 
@@ -10,14 +10,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 
 from appliance.core import egress, loaded_rules, nft_listing, upkeep_judgement
 from appliance.core.egress import TABLE
 from appliance.core.upkeep import Outcome, Text
 from appliance.core.upkeep_judgement import Rules
-from appliance.health import upkeep_note
-from appliance.health.upkeep_note import NoteUnreadable
 
 #: It answers in milliseconds; the kernel may hold it up while other rules are loaded.
 DEADLINE_SECONDS = 10.0
@@ -34,11 +31,10 @@ class _CannotAsk(Exception):
         super().__init__(outcome.findings[0].text.english)
 
 
-def look(plan: Path, rules: str, nft: Sequence[str] = ("nft",), deadline_seconds: float = DEADLINE_SECONDS) -> Outcome:
+def look(rules: str, nft: Sequence[str] = ("nft",), deadline_seconds: float = DEADLINE_SECONDS) -> Outcome:
     """See what the kernel has.
 
     Args:
-        plan: ``egress.json``.
         rules: the ruleset that the settings give, as text.
         nft: how nft is called: words of a command.
         deadline_seconds: longest wait for each of two calls.
@@ -54,16 +50,11 @@ def look(plan: Path, rules: str, nft: Sequence[str] = ("nft",), deadline_seconds
     except ValueError as err:
         reason = Text(f"nft's answer cannot be read: {err}", f"nft의 응답을 읽을 수 없음: {err}")
         return upkeep_judgement.unknown("egress", reason)
-    try:
-        planned: str | Text = upkeep_note.planned_rules(plan)
-    except NoteUnreadable as err:
-        planned = err.reason
     return upkeep_judgement.egress(
         dropped,
         Rules(
+            planned=egress.digest(rules),
             loaded=nft_listing.loaded_rules(listing),
-            planned=planned,
-            of_settings=egress.digest(rules),
             odd=loaded_rules.difference(rules, listing),
         ),
     )

@@ -17,31 +17,13 @@ class NoteUnreadable(Exception):
         super().__init__(self.reason.english)
 
 
-def content(path: Path) -> bytes | None:
-    """The bytes of a file, None if there is none; raises NoteUnreadable."""
+def read(path: Path) -> Note | None:
+    """A note, None if there is none; raises NoteUnreadable."""
     try:
-        return path.read_bytes()
+        return upkeep_note.decode(path.read_bytes())
     except FileNotFoundError:
         return None
     except OSError as err:
         raise NoteUnreadable(path, err.strerror or type(err).__name__) from None
-
-
-def read(path: Path) -> Note | None:
-    """A note, None if there is none; raises NoteUnreadable."""
-    found = content(path)
-    try:
-        return None if found is None else upkeep_note.decode(found)
-    except ValueError as err:
-        raise NoteUnreadable(path, str(err)) from None
-
-
-def planned_rules(path: Path) -> str:
-    """The digest in ``egress.json``; raises NoteUnreadable, also where there is none."""
-    found = content(path)
-    if found is None:
-        raise NoteUnreadable(path, "no plan of the rules is there")
-    try:
-        return upkeep_note.planned_rules(found)
     except ValueError as err:
         raise NoteUnreadable(path, str(err)) from None

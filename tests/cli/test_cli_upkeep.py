@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from appliance import settings
 from appliance.cli.main import app
 from appliance.core.audit_chain import Record
-from appliance.core.egress import Accounts, digest, ruleset
+from appliance.core.egress import Accounts, ruleset
 from appliance.core.upkeep import CHECKS, FAMILIES
 from appliance.errors import StateUnusable
 from appliance.gateway.record_store import RecordStore
@@ -47,7 +47,6 @@ def box(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("APPLIANCE_BACKUP__DIRECTORY", str(state_dir / "backups"))
     monkeypatch.setenv("APPLIANCE_BACKUP__RECIPIENT", f"age1{'q' * 58}")
     monkeypatch.setenv("APPLIANCE_NETWORK__LAN_SUBNETS", '["192.168.10.0/24"]')
-    (notes / "egress.json").write_text(json.dumps({"format": 1, "rules_sha256": digest(rules())}))
     return state_dir
 
 

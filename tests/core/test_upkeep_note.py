@@ -7,7 +7,7 @@ import json
 import pytest
 
 from appliance.core.audit_chain import Mark, Problem, Verdict
-from appliance.core.upkeep_note import Note, decode, encode, is_due, of_audit, planned_rules
+from appliance.core.upkeep_note import Note, decode, encode, is_due, of_audit
 
 DAY = 86_400.0
 
@@ -65,16 +65,3 @@ def test_result_is_renewed_when_it_is_old_or_from_a_clock_that_was_ahead(age_sec
     now = 1_795_400_000.0
     assert is_due(Note(now - age_seconds, ok=True), now, DAY) == due
     assert is_due(None, now, DAY)
-
-
-def test_plan_of_the_rules_is_its_digest() -> None:
-    assert planned_rules(json.dumps({"format": 1, "rules_sha256": "ab" * 32}).encode()) == "ab" * 32
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"{}", b'{"format": 1}', b'{"format": 1, "rules_sha256": 5}', b'{"format": 1, "rules_sha256": "AB"}'],
-)
-def test_plan_without_a_digest_is_refused(content: bytes) -> None:
-    with pytest.raises(ValueError, match=r"^it "):
-        planned_rules(content)

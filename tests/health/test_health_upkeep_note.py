@@ -8,7 +8,7 @@ import pytest
 
 from appliance.core import upkeep_note
 from appliance.core.upkeep_note import Note
-from appliance.health.upkeep_note import NoteUnreadable, planned_rules, read
+from appliance.health.upkeep_note import NoteUnreadable, read
 
 
 def test_note_is_read_and_its_absence_is_none(tmp_path: Path) -> None:
@@ -33,14 +33,3 @@ def test_garbage_is_said_in_both_languages_without_its_words(tmp_path: Path, con
 def test_what_is_no_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(NoteUnreadable, match="Is a directory"):
         read(tmp_path)
-
-
-def test_plan_of_rules_must_be_there(tmp_path: Path) -> None:
-    path = tmp_path / "egress.json"
-    with pytest.raises(NoteUnreadable, match="no plan"):
-        planned_rules(path)
-    path.write_text('{"format": 1}')
-    with pytest.raises(NoteUnreadable, match="no rules_sha256"):
-        planned_rules(path)
-    path.write_text(f'{{"format": 1, "rules_sha256": "{"ab" * 32}"}}')
-    assert planned_rules(path) == "ab" * 32
