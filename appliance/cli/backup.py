@@ -13,12 +13,12 @@ from typing import Annotated, Any
 import typer
 
 import appliance
-from appliance import durable, settings
+from appliance import settings
 from appliance.backup import recovery_key, restore, store
 from appliance.backup.snapshot import Sources
 from appliance.backup.store import Listed, Plan
 from appliance.bundles import digests, installed
-from appliance.cli import machine_key, state
+from appliance.cli import machine_key, state, upkeep_notes
 from appliance.cli.state import StateDir
 from appliance.core import manifest as bundle_manifest
 from appliance.core import upkeep_note
@@ -28,9 +28,6 @@ from appliance.errors import ApplianceError, BackupUnusable, SettingsInvalid
 from appliance.gateway import tenure
 from appliance.gateway.record_reader import RecordReader
 from appliance.settings import Settings
-
-NOTE_NAME = "backup.json"
-_NOTE_MODE = 0o640
 
 app = typer.Typer(no_args_is_help=True, help="Encrypted backups of settings, keys, usage and audit (docs/backup.md).")
 
@@ -131,7 +128,7 @@ def verify(
     told: dict[str, Any] = {"file": file.name, "sha256": note.sha256, "signed": fits is not None, "opened": False}
     if identity is not None:
         audit: dict[str, Any] = {}
-        with tempfile.TemporaryDirectory(dir=_scratch(tree)) as scratch:
+        with tempfile.TemporaryDirectory(prefix=".backup-verifying-", dir=_scratch(tree)) as scratch:
             opened = restore.verify(file, recovery_key.read(identity), Path(scratch))
             audit = _audit(Path(scratch))
         if opened != note.manifest:
@@ -263,12 +260,12 @@ def _verifier(tree: Settings, given: Path | None) -> Callable[[bytes, bytes], bo
 
 def _scratch(tree: Settings) -> Path | None:
     """Where a backup is taken apart: below the state directory if there is one, whose content is as secret."""
-    return tree.upkeep_dir if tree.upkeep_dir.is_dir() else None
+    return tree.state_dir if tree.state_dir.is_dir() else None
 
 
 def _leave_note(tree: Settings, note: Note) -> None:
     """For upkeep and the evidence; a failure keeps what is known of the last success."""
-    path = tree.upkeep_dir / NOTE_NAME
+    path = tree.upkeep_dir / upkeep_notes.BACKUP
     if note.ok:
         facts = {**note.facts, "last_success_at": note.at}
     else:
@@ -278,12 +275,7 @@ def _leave_note(tree: Settings, note: Note) -> None:
             before = {}
         facts = {name: before[name] for name in ("last_success_at", "size_bytes", "file") if name in before}
         facts |= note.facts
-    try:
-        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        durable.write(path, upkeep_note.encode(Note(note.at, note.ok, facts)), mode=_NOTE_MODE)
-        machine_key.give_to_owner(path.parent, path)
-    except OSError as err:
-        raise BackupUnusable(f"The result cannot be written to {path}: {err.strerror}.") from None
+    upkeep_notes.leave(path, Note(note.at, note.ok, facts))
 
 
 def _view(one: Listed) -> dict[str, Any]:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from appliance.core.evidence import Result, failed, passed, unknown
 from appliance.health.host import Host
 
 _LOOPBACK = "lo"
+
+
+def _network_of_the_host(host: Host) -> Path:
+    """That of the first process; where it may not be looked at (a container), this process's own."""
+    try:
+        return (host.root / "proc/1/ns/net").readlink()
+    except PermissionError:
+        return (host.root / "proc/self/ns/net").readlink()
 
 
 def private(host: Host) -> Result:
@@ -14,7 +24,7 @@ def private(host: Host) -> Result:
     if engine is None:
         return unknown("the engine does not run", "추론 엔진이 실행 중이 아님")
     try:
-        theirs, ours = (folder.joinpath("ns/net").readlink() for folder in (engine.folder, host.root / "proc/1"))
+        theirs, ours = (engine.folder / "ns/net").readlink(), _network_of_the_host(host)
         table = (engine.folder / "net/dev").read_text(encoding="ascii")
     except OSError as err:
         reason = f"process {engine.pid}: {err.strerror}"

@@ -1,0 +1,33 @@
+"""Claims about ``health.controls.egress``."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.core.evidence import Outcome
+from appliance.health.controls import egress
+from appliance.health.host import Answer
+from tests.health.controls import world as worlds
+from tests.health.controls.world import World
+
+
+@pytest.mark.parametrize("problem", ["nft: Error: No such file or directory", "nft is not installed"])
+def test_no_packet_filter_fails(world: World, problem: str) -> None:
+    world.answers[worlds.NFT_LIST] = Answer(problem=problem)
+    world.answers[worlds.NFT_COUNTERS] = Answer(problem=problem)
+    assert egress.rules(world.host()).outcome is Outcome.FAIL
+    assert egress.engine_silent(world.host()).outcome is Outcome.FAIL
+
+
+def test_a_rule_that_somebody_added_by_hand_is_named(world: World) -> None:
+    listing = world.answers[worlds.NFT_LIST].text
+    door = "ip daddr 203.0.113.7 accept"
+    world.answers[worlds.NFT_LIST] = Answer(listing.replace('oif "lo" accept', f'oif "lo" accept\n\t\t{door}', 1))
+    assert door in egress.rules(world.host()).reason.english
+
+
+def test_counters_that_are_missing_or_unreadable_are_not_good(world: World) -> None:
+    world.answers[worlds.NFT_COUNTERS] = Answer('{"nftables": []}')
+    assert egress.engine_silent(world.host()).outcome is Outcome.FAIL
+    world.answers[worlds.NFT_COUNTERS] = Answer("nonsense")
+    assert egress.engine_silent(world.host()).outcome is Outcome.UNKNOWN
