@@ -82,7 +82,8 @@ def _multiplication(problem: Multiplication) -> list[str]:
 
 @_steps.register
 def _division(problem: Division) -> list[str]:
-    steps, part = [], 0
+    steps: list[str] = []
+    part = 0
     for digit in reversed(_digits(problem.left)):
         part = 10 * part + digit
         if not steps and part < problem.right:
