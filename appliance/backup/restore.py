@@ -65,6 +65,7 @@ def run(
     *,
     replace: bool,
     stamp: str,
+    to_look_at: frozenset[str] = frozenset(),
     examine: Callable[[Path], None] = lambda _directory: None,
 ) -> Restored:
     """Restore a backup. Nothing may run in the state directory meanwhile.
@@ -75,6 +76,7 @@ def run(
         state_dir: where it goes; made if missing.
         replace: whether what is there may be set aside.
         stamp: part of the name under which it is.
+        to_look_at: names of :data:`backup.RESTORED` that belong elsewhere on this host, and are laid aside, too.
         examine: told where the checked content lies before any of it is put in place; what it raises stops all.
 
     Raises:
@@ -97,7 +99,7 @@ def run(
             examine(making)
             _dress(making, state_dir)
             replaced = _set_aside(state_dir, stamp) if there else None
-            aside = _lay_aside(making, state_dir, manifest, stamp)
+            aside = _lay_aside(making, state_dir, manifest, stamp, to_look_at)
             files = tuple(_put_in_place(making, state_dir))
         finally:
             shutil.rmtree(making, ignore_errors=True)
@@ -124,29 +126,37 @@ def _set_aside(state_dir: Path, stamp: str) -> Path:
     place = state_dir / f"replaced-{stamp}"
     place.mkdir(mode=0o700)
     for name in reversed(_there(state_dir)):
+        (place / name).parent.mkdir(mode=0o700, exist_ok=True)
         (state_dir / name).rename(place / name)
     durable.sync_directory(state_dir)
     return place
 
 
-def _lay_aside(making: Path, state_dir: Path, manifest: Manifest, stamp: str) -> tuple[str, ...]:
+def _lay_aside(
+    making: Path, state_dir: Path, manifest: Manifest, stamp: str, to_look_at: frozenset[str]
+) -> tuple[str, ...]:
     place = state_dir / f"{ASIDE}-{stamp}"
     place.mkdir(mode=0o700)
     durable.write(place / backup.MANIFEST_NAME, backup.render(manifest), mode=0o600)
-    names = []
-    for name in (backup.SETTINGS_NAME, backup.UPKEEP):
-        if (making / name).exists():
-            (making / name).rename(place / name)
-            names.append(f"{place.name}/{name}")
-    return (*names, f"{place.name}/{backup.MANIFEST_NAME}")
+    kept = {name for name in backup.RESTORED if name not in to_look_at}
+    names = [name for name in manifest.files if not {name, name.partition("/")[0]} & kept]
+    for name in names:
+        (place / name).parent.mkdir(mode=0o700, exist_ok=True)
+        (making / name).rename(place / name)
+    return tuple(f"{place.name}/{name}" for name in (backup.MANIFEST_NAME, *names))
 
 
 def _put_in_place(making: Path, state_dir: Path) -> Iterator[str]:
     for name in backup.RESTORED:
         if not (making / name).exists():
             continue
+        if name == backup.TRUST and not any((making / name).iterdir()):
+            continue  # it was laid aside
         if name == backup.TRUST and (state_dir / name).is_dir():
             (state_dir / name).rmdir()  # empty, or it was set aside
+        if not (state_dir / name).parent.is_dir():
+            (state_dir / name).parent.mkdir(mode=0o750)
+            _give((state_dir / name).parent, state_dir)
         (making / name).rename(state_dir / name)
         durable.sync_directory(state_dir)
         yield name
@@ -154,12 +164,16 @@ def _put_in_place(making: Path, state_dir: Path) -> Iterator[str]:
 
 def _dress(making: Path, state_dir: Path) -> None:
     """Modes as the programs make them; what root restores belongs to the state directory's owner."""
-    owner = state_dir.stat() if os.geteuid() == 0 else None
     for path in making.rglob("*"):
         if path.is_dir():
             mode = _TRUST_MODE if path.name == backup.TRUST else 0o750
         else:
             mode = _TRUST_FILE_MODE if path.parent.name == backup.TRUST else _MODES.get(path.name, _FILE_MODE)
         path.chmod(mode)
-        if owner is not None:
-            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+        _give(path, state_dir)
+
+
+def _give(path: Path, state_dir: Path) -> None:
+    if os.geteuid() == 0:
+        owner = state_dir.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -87,7 +87,7 @@ def _files(sources: Sources) -> Iterator[tuple[str, Path]]:
     for folder, directory in ((backup.TRUST, sources.trust_dir), (backup.UPKEEP, sources.state_dir / backup.UPKEEP)):
         for path in sorted(directory.iterdir()) if directory.is_dir() else []:
             name = f"{folder}/{path.name}"
-            if backup.may_hold(name) and path.is_file():
+            if backup.may_hold(name) and name not in backup.SINGLE_FILES and path.is_file():
                 yield name, path
 
 
@@ -103,6 +103,12 @@ def _copy_database(path: Path, target: Path) -> None:
 
 
 def _address(path: Path) -> str:
-    """``rw`` also where nothing is written: a reader that may not write leaves SQLite's companions behind."""
-    writable = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
-    return f"{path.absolute().as_uri()}?mode={'rw' if writable else 'ro'}"
+    """``rw`` also where nothing is written: a reader that may not write leaves SQLite's companions behind.
+
+    One that may not even make them (a unit that sees the state read-only) does without where there are none: then
+    nobody has the database open, and all of it is in its file.
+    """
+    if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
+        return f"{path.absolute().as_uri()}?mode=rw"
+    has_companions = path.with_name(f"{path.name}-wal").exists()
+    return f"{path.absolute().as_uri()}?mode=ro" + ("" if has_companions else "&immutable=1")

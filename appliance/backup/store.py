@@ -75,7 +75,7 @@ def create(plan: Plan, now: float) -> Listed:
         AlreadyRunning: another command makes one.
     """
     try:
-        with _alone(plan.directory), _workplace(plan.sources.state_dir) as making:
+        with _alone(plan.directory), _workplace(plan.sources.state_dir / backup.UPKEEP) as making:
             _discard_unfinished(plan.directory)
             made = _make(plan, making, now)
             for name in backup.superseded((path.name for path in plan.directory.iterdir()), plan.keep):
@@ -193,6 +193,7 @@ def _alone(directory: Path) -> Iterator[None]:
 @contextmanager
 def _workplace(parent: Path) -> Iterator[Path]:
     """An empty directory for the plain copies, gone afterwards; one that a killed run left goes first."""
+    parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     making = parent / _MAKING
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(mode=0o700)

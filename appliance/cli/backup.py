@@ -22,7 +22,7 @@ from appliance.cli import machine_key, state, upkeep_notes
 from appliance.cli.state import StateDir
 from appliance.core import manifest as bundle_manifest
 from appliance.core import upkeep_note
-from appliance.core.backup import ListedBundle
+from appliance.core.backup import TRUST, ListedBundle
 from appliance.core.upkeep_note import Note
 from appliance.errors import ApplianceError, BackupUnusable, SettingsInvalid
 from appliance.gateway import tenure
@@ -138,9 +138,7 @@ def verify(
         typer.echo(json.dumps({**told, "files": sorted(note.manifest.files)}, ensure_ascii=False))
         return
     typer.echo(f"digest       right: {note.sha256}")
-    typer.echo(
-        "signature    " + ("the machine key's" if fits else "not checked: name the box's public key, --machine-key")
-    )
+    typer.echo(f"signature    {_SIGNED if fits else _UNSIGNED}")
     typer.echo("content      " + ("whole" if identity else "not opened: that needs the private key, --identity"))
     if "audit" in told:
         typer.echo(f"audit        {told['audit']}, {told['records']} records")
@@ -179,6 +177,7 @@ def restore_backup(
             tree.state_dir.absolute(),
             replace=replace,
             stamp=stamp,
+            to_look_at=_elsewhere(tree),
             examine=lambda directory: audit.update(_audit(directory)),
         )
         machine_key.give_to_owner(tree.state_dir / tenure.FILE_NAME)
@@ -258,9 +257,14 @@ def _verifier(tree: Settings, given: Path | None) -> Callable[[bytes, bytes], bo
     return machine_key.verifier(public) if given is not None or public.exists() else None
 
 
+def _elsewhere(tree: Settings) -> frozenset[str]:
+    """Trusted keys that the settings keep outside the state directory are for an administrator to put back."""
+    return frozenset() if tree.trusted_keys_dir.parent == tree.state_dir.absolute() else frozenset({TRUST})
+
+
 def _scratch(tree: Settings) -> Path | None:
     """Where a backup is taken apart: below the state directory if there is one, whose content is as secret."""
-    return tree.state_dir if tree.state_dir.is_dir() else None
+    return tree.upkeep_dir if tree.upkeep_dir.is_dir() else None
 
 
 def _leave_note(tree: Settings, note: Note) -> None:

@@ -1,4 +1,6 @@
-"""The machine key: what this box signs its own statements with. P-256, made on first use, in the state directory.
+"""The machine key: what this box signs its own statements with. P-256, made on first use, in ``<state_dir>/upkeep``.
+
+The gateway's unit cannot look there.
 
 Anybody checks such a signature with the public half and OpenSSL:
 ``openssl dgst -sha256 -verify machine-key.pub.pem -signature FILE.sig FILE``.
@@ -25,7 +27,7 @@ _PUBLIC_MODE = 0o644
 
 def public_path(tree: Settings) -> Path:
     """The public half's file."""
-    return tree.state_dir.absolute() / PUBLIC_NAME
+    return tree.upkeep_dir / PUBLIC_NAME
 
 
 def signer(tree: Settings) -> Callable[[bytes], bytes]:
@@ -35,9 +37,11 @@ def signer(tree: Settings) -> Callable[[bytes], bytes]:
         SigningFailed: the key cannot be read or written.
         StateUnusable: its public half cannot be written.
     """
-    path = tree.state_dir.absolute() / PRIVATE_NAME
+    path = tree.upkeep_dir / PRIVATE_NAME
     try:
-        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            path.parent.mkdir(mode=0o750, parents=True)
+            give_to_owner(path.parent)
         if not path.exists():
             sign.make_key(path)
         key = sign.read_key(path)

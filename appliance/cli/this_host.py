@@ -50,7 +50,7 @@ def look(tree: Settings) -> Host:
         salted=lambda account: salts.into(b"{}", account),
         routes=frozenset((operation.method, operation.path) for operation in OPERATIONS),
         metric_labels=frozenset(label for family in FAMILIES for label in family.labels),
-        planned_rules=egress.ruleset(traffic(tree)),
+        planned_rules=egress.ruleset(tree.traffic),
         version_of=version_of,
         site_packages=tuple(Path(directory) for directory in dict.fromkeys([*site.getsitepackages(), *_user_site()])),
     )
@@ -131,21 +131,6 @@ def version_of(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
-
-
-def traffic(tree: Settings) -> egress.Traffic:
-    """What the packet filter of these settings lets through."""
-    network, gateway = tree.network, tree.gateway
-    own = () if egress.is_loopback(gateway.admin_host) or not gateway.admin_port else (gateway.admin_port,)
-    return egress.Traffic(
-        lan_subnets=network.lan_subnets,
-        gateway_port=gateway.port,
-        admin_subnets=network.admin_subnets,
-        admin_ports=tuple(dict.fromkeys((*network.admin_ports, *own))),
-        ntp_servers=network.ntp_servers,
-        mail_relay=network.mail_relay,
-        mail_relay_port=network.mail_relay_port,
-    )
 
 
 def _user_site() -> list[str]:

@@ -24,7 +24,7 @@ MANIFEST_NAME = "manifest.json"
 #: Copied by SQLite's online backup, so that a running gateway is in nobody's way.
 DATABASES = ("keys.sqlite3", "limits.sqlite3", "records.sqlite3")
 #: Of the state directory; the audit's seal belongs to its database.
-SINGLE_FILES = ("records.head", "records.key", "machine-key.pem", "machine-key.pub.pem")
+SINGLE_FILES = ("records.head", "records.key", "upkeep/machine-key.pem", "upkeep/machine-key.pub.pem")
 TRUST = "trust"
 #: What is not put back where it was: the settings live elsewhere, and upkeep's results are of the host that was.
 SETTINGS_NAME = "appliance.toml"

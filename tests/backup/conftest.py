@@ -25,7 +25,12 @@ def sources(state_dir: Path) -> Sources:
     KeyStore(state / "keys.sqlite3").create("homework", now=1.0)
     with closing(RecordStore(state / "records.sqlite3")) as store:
         store.append([Record("whole", 1_767_268_800_000, f"r{n}", app="homework", method="POST") for n in range(9)])
-    for folder, name in (("trust", "vendor.toml"), ("trust", "README"), ("upkeep", "audit.json")):
+    for folder, name in (
+        ("trust", "vendor.toml"),
+        ("trust", "README"),
+        ("upkeep", "audit.json"),
+        ("upkeep", "machine-key.pem"),
+    ):
         (state / folder).mkdir(exist_ok=True)
         (state / folder / name).write_text(f"{name}\n")
     settings = state_dir / "appliance.toml"

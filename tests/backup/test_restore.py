@@ -49,8 +49,9 @@ def test_a_fresh_state_has_the_same_keys_and_the_same_audit(made: Path, fresh: P
 
 def test_settings_and_results_of_the_old_host_are_laid_aside(made: Path, fresh: Path) -> None:
     done = run(made, fresh)
-    assert done.aside == ("restored-T/appliance.toml", "restored-T/upkeep", "restored-T/manifest.json")
-    assert not (fresh / "upkeep").exists(), "another host's results are not this one's"
+    assert done.aside == ("restored-T/manifest.json", "restored-T/appliance.toml", "restored-T/upkeep/audit.json")
+    assert not (fresh / "upkeep" / "audit.json").exists(), "another host's results are not this one's"
+    assert (fresh / "upkeep" / "machine-key.pem").read_text() == "machine-key.pem\n"
     assert (fresh / "restored-T" / "upkeep" / "audit.json").exists()
 
 
@@ -71,6 +72,13 @@ def test_installed_bundles_and_an_empty_trust_directory_are_in_nobodys_way(made:
     (fresh / "trust").mkdir()
     assert "trust" in run(made, fresh).files
     assert (fresh / "bundles" / "tutor-1.0").is_dir()
+
+
+def test_trusted_keys_that_belong_elsewhere_are_laid_aside(made: Path, fresh: Path) -> None:
+    done = run(made, fresh, to_look_at=frozenset({"trust"}))
+    assert "trust" not in done.files
+    assert (fresh / "restored-T" / "trust" / "vendor.toml").exists()
+    assert not (fresh / "trust").exists()
 
 
 def test_a_database_of_the_old_state_leaves_no_log_for_the_new_one(made: Path, fresh: Path) -> None:
@@ -104,7 +112,7 @@ def test_what_the_examination_raises_stops_all(made: Path, fresh: Path) -> None:
     assert list(fresh.iterdir()) == []
 
 
-@pytest.mark.parametrize("stopped_at", range(1, 6))
+@pytest.mark.parametrize("stopped_at", range(6))
 def test_a_restore_that_a_power_cut_stopped_has_no_keys_and_is_done_again(
     made: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: int
 ) -> None:
@@ -122,7 +130,7 @@ def test_a_restore_that_a_power_cut_stopped_has_no_keys_and_is_done_again(
     if (fresh / "keys.sqlite3").exists():
         assert [key.app for key in KeyStore(fresh / "keys.sqlite3").list()] == ["homework"], "all of it was there"
     done = restore.run(made, recovery_key.read(fresh.parent / "key"), fresh, replace=True, stamp="U")
-    assert set(done.files) == {*backup.RESTORED} - {"limits.sqlite3", "machine-key.pem", "machine-key.pub.pem"}
+    assert set(done.files) == {*backup.RESTORED} - {"limits.sqlite3", "upkeep/machine-key.pub.pem"}
     assert [key.app for key in KeyStore(fresh / "replaced-T" / "keys.sqlite3").list()] == ["other"]
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +26,7 @@ def test_everything_that_is_kept_is_copied_and_nothing_else(sources: Sources, tm
     (sources.state_dir / "demo-key").write_text("secret")
     assert snapshot.take(sources, tmp_path) == [
         "appliance.toml", "keys.sqlite3", "records.head", "records.key", "records.sqlite3",
-        "trust/vendor.toml", "upkeep/audit.json",
+        "trust/vendor.toml", "upkeep/audit.json", "upkeep/machine-key.pem",
     ]  # fmt: skip
     assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.rglob("*"))
 
@@ -58,3 +62,29 @@ def test_a_file_that_is_no_database_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "keys.sqlite3").write_bytes(b"x" * 5000)
     with pytest.raises(BackupUnusable, match=r"keys\.sqlite3 is damaged"):
         snapshot.check_database(tmp_path / "keys.sqlite3")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a file system read-only")
+@pytest.mark.parametrize("gateway", ["runs", "is stopped", "was killed"])
+def test_a_state_that_may_only_be_read_is_copied_whatever_the_gateway_does(
+    sources: Sources, tmp_path: Path, gateway: str
+) -> None:
+    """As the backup's unit sees it."""
+    program = (
+        "import sys; from pathlib import Path; from appliance.backup import snapshot; "
+        "s = Path(sys.argv[1]); snapshot.take(snapshot.Sources(s, s / 'trust'), Path(sys.argv[2]))"
+    )
+    state = sources.state_dir
+    script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$0" -c "$3" "$1" "$2"'
+    command = ["unshare", "--mount", "sh", "-c", script, sys.executable, state, tmp_path, program]
+    store = RecordStore(state / "records.sqlite3")
+    store.append([Record("whole", 1_767_268_801_000, "more", app="homework", method="POST")])
+    if gateway == "was killed":
+        command[6] = shutil.copytree(state, state.with_name("dead"))
+    if gateway == "is stopped":
+        store.close()
+    subprocess.run(command, check=True)
+    if gateway != "is stopped":
+        store.close()
+    verdict = RecordReader(tmp_path / "records.sqlite3").verify()
+    assert (verdict.problem, verdict.records) == (None, 10)

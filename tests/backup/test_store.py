@@ -100,7 +100,7 @@ def test_what_a_killed_run_left_goes_with_the_next(plan: Plan) -> None:
     ]
     for path in left:
         path.touch()
-    making = plan.sources.state_dir / ".backup-making"
+    making = plan.sources.state_dir / "upkeep" / ".backup-making"
     making.mkdir()
     (making / "keys.sqlite3").touch()
     store.create(plan, NOW)

@@ -155,7 +155,7 @@ def test_a_backup_of_another_machine_is_refused_by_the_machine_key_that_was_writ
     state: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     genuine = ok("create", "--state-dir", state)["file"]
-    public = state / "machine-key.pub.pem"
+    public = state / "upkeep" / "machine-key.pub.pem"
     other = state.parent / "other"
     CliRunner().invoke(app, ["keys", "create", "--name", "intruder", "--state-dir", str(other)])
     monkeypatch.setenv("APPLIANCE_BACKUP__DIRECTORY", str(state.parent / "forged"))

@@ -22,7 +22,7 @@ def test_the_key_is_made_once_and_its_private_half_is_for_its_owner(state_dir: P
     assert fits(b"another", again)
     assert not fits(b"statement", again)
     assert not fits(b"statement", b"nonsense")
-    assert (state_dir / "machine-key.pem").stat().st_mode & 0o777 == 0o600
+    assert (state_dir / "upkeep" / "machine-key.pem").stat().st_mode & 0o777 == 0o600
     assert len(machine_key.fingerprint(machine_key.public_path(tree))) == 64
 
 

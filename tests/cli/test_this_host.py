@@ -32,15 +32,6 @@ def test_without_a_model_there_is_no_launch_line_and_no_signer(state_dir: Path) 
         this_host.signer(state_dir, tree)
 
 
-def test_the_admin_listener_is_let_through_only_where_it_leaves_this_machine(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delenv("APPLIANCE_GATEWAY__ADMIN_PORT")
-    assert 8081 not in this_host.traffic(Settings()).admin_ports
-    tree = Settings(gateway={"admin_host": "192.168.9.2"})
-    assert this_host.traffic(tree).admin_ports[-1] == 8081
-
-
 def test_a_distribution_that_is_not_installed_has_no_version() -> None:
     assert this_host.version_of("no-such-distribution") is None
     assert this_host.version_of("starlette")

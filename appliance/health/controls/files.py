@@ -14,7 +14,7 @@ _OTHERS = 0o007
 _NOT_OWNER = 0o077
 _WRITING = 0o022
 #: For their owner alone.
-_PRIVATE = ("records.key", "machine-key.pem", "signing-key.pem", "demo-key")
+_PRIVATE = ("records.key", "upkeep/machine-key.pem", "signing-key.pem", "demo-key")
 #: Closed to users who are in none of the appliance's groups.
 _CLOSED = ("keys.sqlite3", "limits.sqlite3", "records.sqlite3", "records.head")
 _COMPANIONS = ("", "-wal", "-shm")

@@ -22,7 +22,10 @@ _EVERYWHERE: Mapping[str, tuple[str, ...]] = {
     "LockPersonality": ("yes",),
     "CapabilityBoundingSet": ("",),
 }
-_OF_ONE: Mapping[str, Mapping[str, tuple[str, ...]]] = {"appliance-engine.service": {"PrivateNetwork": ("yes",)}}
+_OF_ONE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "appliance-engine.service": {"PrivateNetwork": ("yes",)},
+    "appliance-exporter.service": {"PrivateNetwork": ("yes",)},
+}
 
 
 def sandbox(host: Host) -> Result:
