@@ -93,6 +93,7 @@ def test_one_that_cannot_be_started_now_is_tried_again_later(tmp_path, capsys) -
         wait_for(lambda: says("The exporter cannot be started: "))
         (tmp_path / "away").rename(program)
         wait_for(lambda: children.check() or len(children._running) == 1)
+        assert children._running[0].process.pid != child.process.pid
 
 
 def test_nothing_is_started_again_after_the_end(capsys) -> None:
