@@ -146,9 +146,9 @@ _TODAY = (
     ),
     Panel(
         Words("오늘 쓴 글자 조각(토큰)", "Tokens today"),
-        Words("학생의 글(입력)과 만든 답(출력)의 길이. 한글 한 글자는 한두 토큰입니다.", "The length of what pupils wrote (input) and of the answers (output)."),
+        Words("학생의 글(input)과 만든 답(output)의 길이. cached는 입력 가운데 다시 읽지 않은 것입니다.", "The length of what pupils wrote (input) and of the answers (output); cached is the part of the input that needed no reading again."),
         "short",
-        (Query('sum by (kind) (increase(appliance_tokens_total{kind=~"input|output"}[$__range]))', "{{kind}}"),),
+        (Query("sum by (kind) (increase(appliance_tokens_total[$__range]))", "{{kind}}"),),
         "number", base=BLUE, width=5, height=5, decimals=0,
     ),
     Panel(

@@ -35,7 +35,9 @@ def _row(panel: Panel) -> str:
     words = f"{panel.text.ko}<br>{panel.text.en}"
     if panel.states:
         words += "<br>" + ", ".join(f"{_DOTS.get(state.colour, '⚪')} {state.words.line}" for state in panel.states)
-    return f"| {panel.title.line} | {words} | {red} |".replace("\n", " ")
+    # A bar would end the cell, in code too.
+    cells = (cell.replace("|", "\\|").replace("\n", " ") for cell in (panel.title.line, words, red))
+    return f"| {' | '.join(cells)} |"
 
 
 _DOTS = {"green": "🟢", "orange": "🟠", "red": "🔴"}

@@ -14,7 +14,7 @@ _LEAVING = Row(
         light(
             Words("방화벽 규칙", "Firewall rules"),
             Words("커널에 실린 규칙이 설정이 말하는 것과 글자 하나까지 같은지.", "Whether the rules in the kernel are exactly those that the settings give."),
-            Words("`sudo systemctl restart nftables`로 다시 싣고, 누가 바꾸었는지 알아봅니다.", "Load them again with `sudo systemctl restart nftables`, and find out who changed them."),
+            Words("`sudo systemctl reload nftables`로 다시 싣고, 누가 바꾸었는지 알아봅니다.", "Load them again with `sudo systemctl reload nftables`, and find out who changed them."),
             states(Words("실려 있음", "loaded"), Words("다름", "differ"), care=_STALE, unknown=_NOT_YET),
             first_of("min(appliance_egress_rules_loaded) == 0", upkeep_is_stale(), "min(appliance_egress_rules_loaded)"),
         ),

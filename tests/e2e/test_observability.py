@@ -25,7 +25,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from appliance.core.egress import Accounts, Traffic, digest, ruleset
 from deploy.grafana.boards import BOARDS
 from tests.e2e import prometheus
 from tests.e2e.conftest import APPLIANCE, Box, clean_environment, free_port
@@ -37,8 +36,6 @@ DEADLINE_SECONDS = 180
 #: As Grafana would put them in for somebody who looks at the last five minutes.
 VARIABLES = {"$__range_s": "300", "$__range": "5m", "$__rate_interval": "1m", "$app": ".*"}
 RANGE_SECONDS, STEP_SECONDS = 300, 5
-# Users that every Linux has, in place of the appliance's.
-FILTER = ruleset(Traffic(("192.168.10.0/24",)), Accounts("nobody", "daemon", "bin"))
 
 #: Panels (dashboard, title, legend) that are empty on this machine, and why that is right.
 EMPTY_PANELS = {
@@ -147,6 +144,8 @@ def upkeep(box: Box, folder: Path) -> Iterator[Path]:
         "APPLIANCE_GATEWAY__ADMIN_PORT": str(httpx.URL(box.admin_url).port),
         "APPLIANCE_BACKUP__RECIPIENT": public["public"],
         "APPLIANCE_BACKUP__DIRECTORY": str(folder / "backups"),
+        "APPLIANCE_NETWORK__LAN_SUBNETS": '["192.168.10.0/24"]',
+        "APPLIANCE_NETWORK__ADMIN_SUBNETS": '["192.168.20.0/24"]',
     }
     _appliance(box.state_dir, environment, "backup", "create")
     _appliance(box.state_dir, environment, "privacy-test")
@@ -156,13 +155,23 @@ def upkeep(box: Box, folder: Path) -> Iterator[Path]:
         "APPLIANCE_GATEWAY__TLS_KEY_PATH": str(served.with_suffix(".key")),
         "APPLIANCE_UPKEEP__CA_CERTIFICATE_PATH": str(_certificate(folder / "ca.pem")),
     }
-    (box.state_dir / "upkeep" / "egress.json").write_text(json.dumps({"format": 1, "rules_sha256": digest(FILTER)}))
     textfiles = folder / "textfiles"
     textfiles.mkdir()
-    with namespace() as inside:
-        subprocess.run([*inside, "nft", "-f", "-"], input=FILTER.encode(), check=True)
-        _appliance(box.state_dir, environment, "upkeep", "--textfile", str(textfiles / "appliance.prom"), before=inside)
+    with namespace() as network:
+        inside = (*network, *_with_users(folder))
+        _appliance(box.state_dir, environment, "egress", "--apply", before=inside)
+        written = str(textfiles / "appliance.prom")
+        _appliance(box.state_dir, environment, "upkeep", "--textfile", written, before=inside)
         yield textfiles
+
+
+def _with_users(folder: Path) -> tuple[str, ...]:
+    """The words before a command for which the appliance's users are there: the rules tell them apart by name."""
+    users = folder / "passwd"
+    names = ("appliance-engine", "appliance-gateway", "appliance-exporter")
+    lines = (f"{name}:x:{60001 + number}:60001::/:/usr/sbin/nologin\n" for number, name in enumerate(names))
+    users.write_text(Path("/etc/passwd").read_text(encoding="utf-8") + "".join(lines), encoding="utf-8")
+    return ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"', str(users))
 
 
 @pytest.fixture(scope="module")
