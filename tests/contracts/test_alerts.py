@@ -95,6 +95,12 @@ def test_procedures_that_steps_refer_to_are_there() -> None:
     assert referred == {letter.lower() for letter in re.findall(r"^### ([A-Z])$", text, re.MULTILINE)}
 
 
+def test_units_that_the_page_names_are_there() -> None:
+    named = set(re.findall(r"appliance-[\w-]+\.(?:service|timer|socket)", OPERATIONS.read_text(encoding="utf-8")))
+    assert len(named) > 1
+    assert [unit for unit in named if not (rulebook.ROOT / "systemd" / unit).is_file()] == []
+
+
 @needs_promtool
 def test_promtool_accepts_configuration_and_rules() -> None:
     assert "SUCCESS" in promtool("check", "config", "prometheus.yml")
