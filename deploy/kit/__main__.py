@@ -19,7 +19,7 @@ from deploy.kit.release import KitFailed, Release
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "kit"
 #: What goes in as it is; what is not there yet is left out.
-COPIED = ("ansible", "systemd", "deploy/prometheus", "deploy/alertmanager", "deploy/grafana", "deploy/sysusers.d")
+COPIED = ("ansible", "systemd", "deploy/prometheus", "deploy/alertmanager", "deploy/grafana")
 INSTALLER = "install"
 
 

@@ -1,0 +1,168 @@
+"""The playbook's own check of a kit, and the installer's: each refuses what the other refuses."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from deploy.kit import seal
+from tests.deploy.kit.made import SmallKit, small_kit
+
+ROOT = Path(__file__).resolve().parents[3]
+MODULE = ROOT / "ansible" / "roles" / "kit" / "library" / "kit_check.py"
+INSTALLER = ROOT / "deploy" / "kit" / "install.sh"
+
+
+def module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("kit_check", MODULE)
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+KIT_CHECK = module()
+
+
+def change_a_byte(kit: SmallKit) -> None:
+    (kit.directory / "wheels" / "one.whl").write_bytes(b"whee1")
+
+
+def add_a_file(kit: SmallKit) -> None:
+    (kit.directory / "wheels" / "two.whl").write_bytes(b"wheel")
+
+
+def lose_a_file(kit: SmallKit) -> None:
+    (kit.directory / "wheels" / "one.whl").unlink()
+
+
+def change_the_list(kit: SmallKit) -> None:
+    change_a_byte(kit)
+    fresh = kit.directory.with_name("fresh")
+    shutil.copytree(kit.directory, fresh)
+    seal.write(fresh, seal.machine_key(kit.directory.with_name("another") / "signing-key.pem"))
+    shutil.copyfile(fresh / seal.SUMS, kit.directory / seal.SUMS)
+
+
+def sign_by_another(kit: SmallKit) -> None:
+    seal.write(kit.directory, seal.machine_key(kit.directory.with_name("another") / "signing-key.pem"))
+
+
+def lose_the_signature(kit: SmallKit) -> None:
+    (kit.directory / seal.SIGNATURE).unlink()
+
+
+WRONGS = [
+    (change_a_byte, "changed wheels/one.whl", "changed after it was signed"),
+    (add_a_file, "not signed: wheels/two.whl", "not signed: wheels/two.whl"),
+    (lose_a_file, "lacks wheels/one.whl", "changed after it was signed"),
+    (change_the_list, "not signed with the key", "not signed with"),
+    (sign_by_another, "not signed with the key", "not signed with"),
+    (lose_the_signature, "not signed with the key", "not signed with"),
+]
+
+
+def test_good_kit_says_what_it_is(tmp_path: Path) -> None:
+    kit = small_kit(tmp_path)
+    stated = KIT_CHECK.check(kit.directory, kit.public_key)
+    assert stated["release"] == "debian-12"
+    assert stated["id"].startswith("0.1.0-")
+
+
+@pytest.mark.parametrize(("wrong", "said", "_installer_says"), WRONGS)
+def test_wrong_kit_is_refused_by_the_playbook(
+    tmp_path: Path, wrong: Callable[[SmallKit], None], said: str, _installer_says: str
+) -> None:
+    kit = small_kit(tmp_path)
+    wrong(kit)
+    with pytest.raises(KIT_CHECK.Refused, match=said):
+        KIT_CHECK.check(kit.directory, kit.public_key)
+
+
+def test_link_in_a_kit_is_refused(tmp_path: Path) -> None:
+    kit = small_kit(tmp_path)
+    (kit.directory / "wheels" / "one.whl").unlink()
+    (tmp_path / "one.whl").write_bytes(b"wheel")
+    (kit.directory / "wheels" / "one.whl").symlink_to(tmp_path / "one.whl")
+    with pytest.raises(KIT_CHECK.Refused, match="link"):
+        KIT_CHECK.check(kit.directory, kit.public_key)
+
+
+def test_path_out_of_the_kit_is_refused(tmp_path: Path) -> None:
+    kit = small_kit(tmp_path)
+    sums = kit.directory / seal.SUMS
+    line = sums.read_text(encoding="ascii").splitlines()[0].split("  ")[0]
+    with pytest.raises(KIT_CHECK.Refused, match="a line that is none"):
+        KIT_CHECK._listed(f"{line}  ../etc/passwd\n")
+
+
+def test_kit_of_a_later_format_is_refused(tmp_path: Path) -> None:
+    kit = small_kit(tmp_path)
+    (kit.directory / "kit.toml").write_text('format = 2\nversion = "9"\n', encoding="utf-8")
+    public = seal.write(kit.directory, tmp_path / "key" / "signing-key.pem")
+    with pytest.raises(KIT_CHECK.Refused, match="format 2"):
+        KIT_CHECK.check(kit.directory, public)
+
+
+def test_directory_without_a_kit_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(KIT_CHECK.Refused, match="no kit in"):
+        KIT_CHECK.check(tmp_path, "")
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> SmallKit:
+    """A kit with the installer, for a system that no machine runs: it stops there, before it changes anything."""
+    made = small_kit(tmp_path)
+    shutil.copyfile(INSTALLER, made.directory / "install")
+    (made.directory / "kit.toml").write_text('format = 1\nrelease = "plan9-4"\n', encoding="utf-8")
+    public = seal.write(made.directory, tmp_path / "key" / "signing-key.pem")
+    (tmp_path / "public.pem").write_text(public, encoding="ascii")
+    (tmp_path / "box.yml").write_text("", encoding="utf-8")
+    return SmallKit(made.directory, public)
+
+
+def install(kit: SmallKit, *arguments: str) -> str:
+    """What the installer says; a stand-in for id(1) says root, so that it goes on to look at the kit."""
+    place = kit.directory.parent
+    (place / "programs").mkdir(exist_ok=True)
+    (place / "programs" / "id").write_text("#!/bin/sh\necho 0\n", encoding="ascii")
+    (place / "programs" / "id").chmod(0o755)
+    named = arguments or ("--key", str(place / "public.pem"), "--inventory", str(place / "box.yml"))
+    done = subprocess.run(
+        ["sh", str(kit.directory / "install"), *named],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": f"{place / 'programs'}:{os.defpath}"},
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    return done.stderr
+
+
+@pytest.mark.parametrize(("wrong", "_playbook_says", "said"), WRONGS)
+def test_wrong_kit_is_refused_by_the_installer(
+    kit: SmallKit, wrong: Callable[[SmallKit], None], _playbook_says: str, said: str
+) -> None:
+    wrong(kit)
+    assert said in install(kit)
+
+
+def test_installer_takes_a_good_kit_and_refuses_the_wrong_system(kit: SmallKit) -> None:
+    assert "The kit is for plan9-4 and this box runs" in install(kit)
+
+
+def test_installer_needs_a_key(kit: SmallKit) -> None:
+    assert "No kit key" in install(kit, "--inventory", str(kit.directory.parent / "box.yml"))
+
+
+def test_installer_needs_an_inventory(kit: SmallKit) -> None:
+    assert "No inventory" in install(kit, "--key", str(kit.directory.parent / "public.pem"))
