@@ -77,6 +77,7 @@ docs: bootstrap ## Write the pages that are made from the code
 	@$(BIN)/appliance settings --markdown > docs/settings.md.new && mv docs/settings.md.new docs/settings.md
 	@$(BIN)/appliance openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 	@$(BIN)/appliance metrics --markdown > docs/metrics.md.new && mv docs/metrics.md.new docs/metrics.md
+	@$(BIN)/appliance report --list > docs/controls.md.new && mv docs/controls.md.new docs/controls.md
 	@$(BIN)/python -m tests.exporter.page
 
 dashboards: bootstrap ## Write Grafana's dashboards and docs/dashboards.md from deploy/grafana and the alert rules

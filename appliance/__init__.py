@@ -4,7 +4,8 @@ A request enters at ``gateway`` (FastAPI: who asks, may they, what is allowed
 through) and leaves over a Unix socket to ``engine`` (vLLM and the process that
 watches it). ``exporter`` reads the GPU's telemetry for Prometheus. ``bundles``
 turns a base model into the files the engine loads, and checks them.
-``health`` lists what is wrong with the box and the remedy.
+``health`` looks at the box: what is wrong, and what an auditor asks. ``backup``
+makes and restores encrypted copies of what the appliance keeps.
 
 Decisions are pure and live in two rooms that do no input or output at all:
 ``core`` (limits, liveness, privacy, what an event stream says) and ``tutor``
@@ -15,7 +16,7 @@ HTTP status. ``settings`` is the one place that reads the environment.
 
 Imports point inward only::
 
-    cli -> gateway, engine, exporter, bundles, health -> core, tutor -> errors
+    cli -> gateway, engine, exporter, bundles, health, backup -> core, tutor -> errors
 
 Rooms never import each other; ``cli`` is the composition root that hands each
 what it needs. ``import-linter`` holds these arrows (see pyproject.toml).

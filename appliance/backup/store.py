@@ -7,6 +7,7 @@ lies beside it. Old ones go only after that.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ _MODE = 0o600
 _PART_SUFFIX = ".part"
 #: Below the state directory: what is copied is as secret as what it is copied from, and a backup directory may be a USB stick.
 _MAKING = ".backup-making"
+#: Of a directory in which a backup is taken apart to be verified, there too; an old one is a killed command's.
+SCRATCH_PREFIX = ".backup-verifying-"
+_SCRATCH_OLD_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -195,12 +199,17 @@ def _workplace(parent: Path) -> Iterator[Path]:
     """An empty directory for the plain copies, gone afterwards; one that a killed run left goes first."""
     parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     making = parent / _MAKING
-    shutil.rmtree(making, ignore_errors=True)
+    for left in (making, *(path for path in parent.glob(f"{SCRATCH_PREFIX}*") if _is_old(path))):
+        shutil.rmtree(left, ignore_errors=True)
     making.mkdir(mode=0o700)
     try:
         yield making
     finally:
         shutil.rmtree(making, ignore_errors=True)
+
+
+def _is_old(scratch: Path) -> bool:
+    return time.time() - scratch.stat().st_mtime > _SCRATCH_OLD_SECONDS
 
 
 def _discard_unfinished(directory: Path) -> None:

@@ -128,7 +128,7 @@ def verify(
     told: dict[str, Any] = {"file": file.name, "sha256": note.sha256, "signed": fits is not None, "opened": False}
     if identity is not None:
         audit: dict[str, Any] = {}
-        with tempfile.TemporaryDirectory(prefix=".backup-verifying-", dir=_scratch(tree)) as scratch:
+        with tempfile.TemporaryDirectory(prefix=store.SCRATCH_PREFIX, dir=_scratch(tree)) as scratch:
             opened = restore.verify(file, recovery_key.read(identity), Path(scratch))
             audit = _audit(Path(scratch))
         if opened != note.manifest:

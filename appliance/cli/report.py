@@ -12,7 +12,7 @@ import typer
 from appliance import logs
 from appliance.cli import evidence, machine_key, state, upkeep_notes
 from appliance.cli.state import StateDir
-from appliance.core import egress_statement
+from appliance.core import controls_page, egress_statement
 from appliance.core import evidence as core_evidence
 from appliance.core.audit_chain import Mark, Verdict
 from appliance.core.controls import CONTROLS
@@ -38,6 +38,9 @@ def report(
         bool,
         typer.Option("--egress", help="Write today's signed statement on egress; exit status 1 if it does not hold."),
     ] = False,
+    listing: Annotated[
+        bool, typer.Option("--list", help="Print the controls as Markdown; nothing is looked at.")
+    ] = False,
     verify_statement: Annotated[
         Path | None, typer.Option("--verify-statement", help="Check the signature of a statement or evidence report.")
     ] = None,
@@ -50,7 +53,7 @@ def report(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """What an auditor asks for. Say which: --verify-audit, --evidence, --egress or --verify-statement FILE.
+    """What an auditor asks for. Say which: --verify-audit, --evidence, --egress, --list or --verify-statement FILE.
 
     --verify-audit checks that no record of the audit was changed, removed,
     inserted or moved. It prints the newest record's place: note it elsewhere
@@ -65,9 +68,11 @@ def report(
 
     Example: appliance report --evidence --out ./evidence
     """
-    wanted = (verify_audit, evidence_wanted, egress, verify_statement is not None)
-    if sum(wanted) != 1:
-        raise typer.BadParameter("say one: --verify-audit, --evidence, --egress or --verify-statement FILE")
+    if sum((verify_audit, evidence_wanted, egress, listing, verify_statement is not None)) != 1:
+        raise typer.BadParameter("say one: --verify-audit, --evidence, --egress, --list or --verify-statement FILE")
+    if listing:
+        typer.echo(controls_page.render(), nl=False)
+        return
     tree = state.load(state_dir)
     logs.configure(tree.log)
     if verify_audit:

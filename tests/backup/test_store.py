@@ -103,8 +103,13 @@ def test_what_a_killed_run_left_goes_with_the_next(plan: Plan) -> None:
     making = plan.sources.state_dir / "upkeep" / ".backup-making"
     making.mkdir()
     (making / "keys.sqlite3").touch()
+    scratch, running = (making.with_name(f".backup-verifying-{name}") for name in ("killed", "running"))
+    for path in (scratch, running):
+        path.mkdir()
+    os.utime(scratch, (0, 0))
     store.create(plan, NOW)
-    assert not any(path.exists() for path in [*left, making])
+    assert not any(path.exists() for path in [*left, making, scratch])
+    assert running.exists()
 
 
 _MAKER = """
