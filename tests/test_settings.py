@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -229,3 +230,54 @@ def test_what_is_no_address_of_a_prometheus_is_refused(monkeypatch: pytest.Monke
 def test_price_of_electricity_is_a_price(monkeypatch: pytest.MonkeyPatch, price: str) -> None:
     monkeypatch.setenv("APPLIANCE_ENERGY__WON_PER_KWH", price)
     assert "won_per_kwh" in refusal().message
+
+
+@pytest.mark.parametrize(
+    ("environment", "descriptor"),
+    [
+        ({}, None),
+        ({"LISTEN_PID": "self", "LISTEN_FDS": "1"}, 3),
+        ({"LISTEN_PID": "1", "LISTEN_FDS": "1"}, None),
+        ({"LISTEN_PID": "self", "LISTEN_FDS": "2"}, None),
+    ],
+)
+def test_listening_socket_is_taken_only_when_it_was_handed_to_this_process(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], descriptor: int | None
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, str(os.getpid()) if value == "self" else value)
+    assert settings.listening_descriptor() == descriptor
+
+
+@pytest.mark.parametrize("given", ["TLS_CERTIFICATE_PATH", "TLS_KEY_PATH"])
+def test_certificate_without_key_or_key_without_certificate_is_refused(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv(f"APPLIANCE_GATEWAY__{given}", "/etc/appliance/tls/file")
+    with pytest.raises(SettingsInvalid, match="go together"):
+        settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "said"),
+    [
+        ("LAN_SUBNETS", '["192.168.0.7/24"]', "did you mean 192.168.0.0/24"),
+        ("ADMIN_SUBNETS", '["0.0.0.0/0"]', "whole internet"),
+        ("NTP_SERVERS", '["time.example"]', "is no IP address"),
+        ("MAIL_RELAY", "mail.example", "is no IP address"),
+        ("ADMIN_PORTS", "[0]", "1 to 65535"),
+    ],
+)
+def test_wrong_network_is_named_with_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, name: str, wrong: str, said: str
+) -> None:
+    monkeypatch.setenv(f"APPLIANCE_NETWORK__{name}", wrong)
+    with pytest.raises(SettingsInvalid, match=said):
+        settings.load()
+
+
+def test_admin_listener_off_loopback_is_open_to_the_admin_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APPLIANCE_GATEWAY__ADMIN_PORT", "8081")
+    assert settings.load().traffic.admin_ports == (22, 3000, 9090, 9093)
+    monkeypatch.setenv("APPLIANCE_GATEWAY__ADMIN_HOST", "10.0.0.5")
+    assert settings.load().traffic.admin_ports == (22, 3000, 8081, 9090, 9093)

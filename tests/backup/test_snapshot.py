@@ -88,3 +88,23 @@ def test_a_state_that_may_only_be_read_is_copied_whatever_the_gateway_does(
         store.close()
     verdict = RecordReader(tmp_path / "records.sqlite3").verify()
     assert (verdict.problem, verdict.records) == (None, 10)
+
+
+@pytest.mark.parametrize("open_elsewhere", [False, True])
+def test_reader_that_may_not_write_copies_what_is_there_and_leaves_nothing(
+    sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_elsewhere: bool
+) -> None:
+    path = sources.state_dir / "limits.sqlite3"
+    with closing(sqlite3.connect(path)) as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        with writer:
+            writer.execute("CREATE TABLE day_use (tokens INTEGER)")
+            writer.execute("INSERT INTO day_use VALUES (7)")
+        if not open_elsewhere:
+            writer.close()
+        before = sorted(sources.state_dir.glob("limits*"))
+        monkeypatch.setattr("appliance.backup.snapshot.os.access", lambda *_: False)
+        snapshot.take(sources, tmp_path)
+    with closing(sqlite3.connect(tmp_path / "limits.sqlite3")) as copy:
+        assert copy.execute("SELECT tokens FROM day_use").fetchall() == [(7,)]
+    assert open_elsewhere or sorted(sources.state_dir.glob("limits*")) == before

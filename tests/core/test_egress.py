@@ -168,7 +168,7 @@ def test_wrong_subnet_is_refused_with_what_is_wrong(wrong: str, said: str) -> No
 
 @pytest.mark.parametrize("wrong", ["time.example", "10.0.0.0/8", "127.0.0.1", "0.0.0.0", "fe80::1%eth0", "1 accept"])
 def test_server_that_is_no_address_of_another_machine_is_refused(wrong: str) -> None:
-    with pytest.raises(ValueError, match="is no IP address|another machine|names an interface"):
+    with pytest.raises(ValueError, match=r"is no IP address|another machine|names an interface"):
         egress.address(wrong)
 
 
@@ -177,3 +177,19 @@ def test_server_that_is_no_address_of_another_machine_is_refused(wrong: str) -> 
 )
 def test_listener_on_loopback_is_told(host: str, loopback: bool) -> None:
     assert egress.is_loopback(host) is loopback
+
+
+def test_drop_in_names_the_configured_subnets_and_the_gateways_own_address() -> None:
+    text = egress.drop_in(LARGE, "10.20.0.7")
+    assert [line for line in text.splitlines() if line.startswith("IPAddressAllow=")] == [
+        "IPAddressAllow=10.20.0.0/16",
+        "IPAddressAllow=10.20.0.7",
+        "IPAddressAllow=10.20.4.0/24",
+        "IPAddressAllow=10.99.0.0/28",
+        "IPAddressAllow=fd12:3456:789a:1::/64",
+    ]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "127.0.0.1", "localhost"])
+def test_drop_in_adds_no_address_where_the_gateway_listens_on_all_or_on_loopback(host: str) -> None:
+    assert egress.drop_in(SMALL, host).count("IPAddressAllow=") == 2
