@@ -74,7 +74,6 @@ def report(
         typer.echo(controls_page.render(), nl=False)
         return
     tree = state.load(state_dir)
-    logs.configure(tree.log)
     if verify_audit:
         good = _audit(tree, head or [], as_json=as_json)
     elif evidence_wanted:
@@ -96,6 +95,7 @@ def _audit(tree: Settings, heads: list[str], *, as_json: bool) -> bool:
 def _evidence(tree: Settings, out: Path | None, *, as_json: bool) -> bool:
     if out is None:
         raise typer.BadParameter("--evidence needs --out DIRECTORY")
+    logs.configure(tree.log)  # the layers that are asked write a log
     found = evidence.report(tree, out)
     if as_json:
         typer.echo(json.dumps(core_evidence.document(found), ensure_ascii=False))
