@@ -23,10 +23,10 @@ from appliance.engine.command import LaunchLine
 from appliance.engine.control import Control, Terms
 from appliance.engine.hardware import Hardware
 from appliance.engine.model import Model
-from appliance.notify import Notifier
 from appliance.engine.profiles import Profile
 from appliance.engine.supervisor import Plan, Supervisor
 from appliance.errors import ModelUnusable, StateUnusable
+from appliance.notify import Notifier
 from appliance.settings import Settings
 
 log = logs.get(__name__)

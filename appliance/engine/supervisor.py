@@ -23,9 +23,9 @@ from appliance.engine import drain, processes
 from appliance.engine.child import KEEPER_SECONDS, Child
 from appliance.engine.claim import Claim
 from appliance.engine.command import LaunchLine
-from appliance.notify import Notifier
 from appliance.engine.watch import Watch
 from appliance.errors import EngineStartFailed, EngineStopped, StateUnusable
+from appliance.notify import Notifier
 
 log = logs.get(__name__)
 

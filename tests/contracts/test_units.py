@@ -16,6 +16,7 @@ import pytest
 import typer
 
 from appliance.cli.main import app
+from appliance.core import egress
 from appliance.core.egress import Accounts
 from appliance.gateway.server import OTHER_DESCRIPTORS
 from appliance.settings import SYSTEM_FILE, ExporterSettings, GatewaySettings, Settings
@@ -290,3 +291,16 @@ def test_engine_on_the_cpu_has_no_devices(
     assert done.returncode == 0, done.stdout
     assert "char-nvidia" not in done.stdout
     assert re.search(r"^✓ PrivateDevices=", done.stdout, re.MULTILINE)
+
+
+def test_gateway_with_the_addresses_of_a_lan_is_within_its_bar(
+    analyse: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    shutil.copy(UNITS / "appliance-gateway.service", tmp_path)
+    drop_in = tmp_path / "appliance-gateway.service.d" / "network.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text(egress.drop_in(egress.Traffic(lan_subnets=("192.168.0.0/24",)), "192.168.0.2"))
+    unit = str(tmp_path / "appliance-gateway.service")
+    done = analyse("security", "--offline=true", f"--threshold={EXPOSURE['appliance-gateway']}", unit)
+    assert done.returncode == 0, done.stdout
+    assert "non-localhost entries" in done.stdout

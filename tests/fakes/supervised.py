@@ -18,9 +18,9 @@ from appliance.engine import drain, watch
 from appliance.engine.claim import Claim
 from appliance.engine.command import LaunchLine
 from appliance.engine.control import Control, Terms
-from appliance.notify import Notifier
 from appliance.engine.supervisor import Plan, Supervisor
 from appliance.errors import ApplianceError, ModelUnusable
+from appliance.notify import Notifier
 
 # The production code with a clock that runs faster.
 PROBE_SECONDS = 1.0
