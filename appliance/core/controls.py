@@ -1,9 +1,8 @@
 """The controls of the appliance, each with its check's key, its proof and what it is evidence for.
 
 The mapping says which evidence speaks to which requirement; it is no legal
-advice. Sources: PIPA (개인정보 보호법) and the standard of safety measures (개인정보의
-안전성 확보조치 기준) art. 8; ISMS-P certification criteria (2.x); ISO/IEC 27001:2022
-Annex A. Ids of vulnerabilities: vLLM's, Starlette's and PyTorch's advisories.
+advice; ``core.standards`` has the requirements. Ids of vulnerabilities: vLLM's,
+Starlette's and PyTorch's advisories.
 """
 
 from __future__ import annotations
@@ -67,18 +66,10 @@ class Control:
     ismsp: tuple[str, ...] = ()
     iso: tuple[str, ...] = ()
 
+    def speaks_to(self, standard: str) -> tuple[str, ...]:
+        """Its items of one of ``core.standards.STANDARDS``."""
+        return {"PIPA": self.pipa, "ISMS-P": self.ismsp}.get(standard, self.iso)
 
-#: Everything that the security page lists. An item that no control names has no technical evidence on the box.
-PIPA = ("22-2", "26", "28-8", "29", "34", "S8")
-ISMSP = (
-    "2.5.1", "2.5.2", "2.5.3", "2.5.4", "2.5.5", "2.5.6", "2.6.1", "2.6.2", "2.6.3", "2.6.4", "2.6.6", "2.6.7",
-    "2.7.1", "2.7.2", "2.8.4", "2.8.6", "2.9.1", "2.9.2", "2.9.3", "2.9.4", "2.9.5", "2.9.6", "2.9.7", "2.10.5",
-    "2.10.7", "2.10.8", "2.10.9", "2.11.1", "2.11.2", "2.11.3", "2.11.4", "2.11.5",
-)  # fmt: skip
-ISO = (
-    "5.15", "5.16", "5.17", "5.18", "5.23", "5.33", "5.34", "7.14", "8.2", "8.3", "8.5", "8.7", "8.8", "8.9", "8.10",
-    "8.11", "8.12", "8.13", "8.14", "8.15", "8.16", "8.20", "8.21", "8.22", "8.24", "8.28", "8.31", "8.32",
-)  # fmt: skip
 
 _EGRESS = (
     Control(
@@ -97,7 +88,7 @@ _EGRESS = (
         "egress.privacy_test", Group.EGRESS,
         Text("The last privacy test found no planted word", "최근 개인정보 시험에서 시험용 단어가 발견되지 않음"),
         "appliance privacy-test; <state_dir>/upkeep/privacy-test.json",
-        pipa=("22-2", "29"), ismsp=("2.8.4", "2.9.7", "2.11.3"), iso=("5.34", "8.10", "8.11", "8.12"),
+        pipa=("22-2", "29"), ismsp=("2.8.4", "2.9.7", "2.11.3"), iso=("5.34", "7.14", "8.10", "8.11", "8.12"),
     ),
 )  # fmt: skip
 _ENGINE = (
@@ -134,7 +125,7 @@ _ENGINE = (
         Text("One known grammar backend", "문법 처리기는 검증된 하나만 사용"),
         "appliance engine --print-command",
         ("CVE-2025-29770", "CVE-2025-32381", "CVE-2026-105757"),
-        pipa=("29",), ismsp=("2.11.2",), iso=("8.8", "8.14"),
+        pipa=("29",), ismsp=("2.11.2",), iso=("8.8", "8.28"),
     ),
     Control(
         "engine.template", Group.ENGINE,
@@ -148,7 +139,7 @@ _ENGINE = (
         Text("The engine caps sequences and prompts itself", "추론 엔진 자체의 요청량 제한"),
         "appliance engine --print-command",
         ("CVE-2026-34756",),
-        pipa=("29",), ismsp=("2.9.2", "2.11.2"), iso=("8.14", "8.28"),
+        pipa=("29",), ismsp=("2.9.2", "2.11.2"), iso=("8.28",),
     ),
     Control(
         "engine.prefix_hash", Group.ENGINE,
@@ -218,7 +209,7 @@ _REQUESTS = (
         Text("Sizes and counts are capped", "크기와 개수 제한"),
         "appliance report --evidence (asks the gateway's own parser)",
         ("CVE-2026-34756",),
-        pipa=("29",), ismsp=("2.9.2", "2.11.2"), iso=("8.14", "8.28"),
+        pipa=("29",), ismsp=("2.9.2", "2.11.2"), iso=("8.28",),
     ),
     Control(
         "request.fields", Group.REQUESTS,

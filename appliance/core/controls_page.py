@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from appliance.core import controls
 from appliance.core.controls import CONTROLS, GROUPS, Control
+from appliance.core.standards import STANDARDS
+from appliance.core.upkeep import Text
 
 
 def render() -> str:
@@ -32,9 +34,13 @@ def _lines() -> Iterator[str]:
     yield "These are matters of people and paper. 사람과 문서로 관리하는 항목입니다."
     yield ""
     spoken = {item for control in CONTROLS for item in (*control.pipa, *control.ismsp, *control.iso)}
-    for standard, items in (("PIPA", controls.PIPA), ("ISMS-P", controls.ISMSP), ("ISO/IEC 27001:2022", controls.ISO)):
-        silent = [item for item in items if item not in spoken]
+    for standard, items in STANDARDS.items():
+        silent = [f"{item} {_once(title)}" for item, title in items.items() if item not in spoken]
         yield f"- {standard}: {', '.join(silent) or 'none 없음'}"
+
+
+def _once(title: Text) -> str:
+    return title.english if title.english == title.korean else f"{title.english} {title.korean}"
 
 
 def _row(control: Control) -> str:

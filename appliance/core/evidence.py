@@ -7,7 +7,7 @@ looked at: neither is ever shown as the other, and neither as ``PASS``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,6 +15,7 @@ from typing import Any
 
 from appliance.core import controls
 from appliance.core.controls import CONTROLS, Control
+from appliance.core.standards import STANDARDS
 from appliance.core.upkeep import Text
 
 FORMAT = 1
@@ -107,16 +108,12 @@ class Requirement:
 
 def requirements(evidence: Evidence) -> dict[str, list[Requirement]]:
     """Every item of the three standards, by standard."""
-    standards: dict[str, tuple[tuple[str, ...], Callable[[Control], tuple[str, ...]]]] = {
-        "PIPA": (controls.PIPA, lambda control: control.pipa),
-        "ISMS-P": (controls.ISMSP, lambda control: control.ismsp),
-        "ISO/IEC 27001:2022": (controls.ISO, lambda control: control.iso),
-    }
     return {
-        name: [
-            _requirement(item, [control.key for control in CONTROLS if item in of(control)], evidence) for item in items
+        standard: [
+            _requirement(item, [one.key for one in CONTROLS if item in one.speaks_to(standard)], evidence)
+            for item in items
         ]
-        for name, (items, of) in standards.items()
+        for standard, items in STANDARDS.items()
     }
 
 
@@ -135,7 +132,12 @@ def document(evidence: Evidence) -> dict[str, Any]:
         "controls": [_control(control, evidence.results[control.key]) for control in CONTROLS],
         "requirements": {
             standard: [
-                {"item": one.item, "controls": list(one.keys), "result": one.outcome.value if one.outcome else None}
+                {
+                    "item": one.item,
+                    "title": STANDARDS[standard][one.item]._asdict(),
+                    "controls": list(one.keys),
+                    "result": one.outcome.value if one.outcome else None,
+                }
                 for one in items
             ]
             for standard, items in requirements(evidence).items()

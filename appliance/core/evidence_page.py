@@ -8,6 +8,7 @@ from html import escape
 from appliance.core import controls, evidence
 from appliance.core.controls import CONTROLS, GROUPS, Control
 from appliance.core.evidence import Evidence, Outcome, Requirement, Result
+from appliance.core.standards import STANDARDS
 from appliance.core.upkeep import Text
 
 _NAMES = {
@@ -15,16 +16,6 @@ _NAMES = {
     Outcome.FAIL: Text("FAIL", "부적합"),
     Outcome.UNKNOWN: Text("UNKNOWN", "확인 불가"),
     Outcome.NOT_APPLICABLE: Text("NOT APPLICABLE", "해당 없음"),
-}
-_PIPA_TITLES = {
-    "22-2": Text("children under 14", "만 14세 미만 아동의 개인정보 보호"),
-    "26": Text("outsourcing, remote support", "업무위탁에 따른 처리 제한"),
-    "28-8": Text("transfer abroad", "개인정보의 국외 이전"),
-    "29": Text("safeguards", "안전조치의무"),
-    "34": Text("notice of a breach", "유출 통지"),
-    "S8": Text(
-        "safety-measures standard, art. 8: access records", "안전성 확보조치 기준 제8조(접속기록의 보관 및 점검)"
-    ),
 }
 _STYLE = """
 :root{color-scheme:light}
@@ -95,7 +86,7 @@ def _standard(standard: str, items: list[Requirement]) -> Iterator[str]:
     yield f"<h2>{escape(standard)}</h2>"
     yield "<table><thead><tr><th>항목 item</th><th>결과 result</th><th>증거 evidence</th></tr></thead><tbody>"
     for one in items:
-        title = _both(_PIPA_TITLES[one.item]) if standard == "PIPA" else ""
+        title = _both(STANDARDS[standard][one.item])
         links = ", ".join(f'<a href="#{escape(key)}"><code>{escape(key)}</code></a>' for key in one.keys)
         none = _both(Text("no technical evidence on the box", "서버에서 확인할 기술적 증거 없음"))
         cell = _cell(one.outcome) if one.outcome else "<td></td>"
