@@ -79,6 +79,7 @@ def test_without_a_certificate_there_is_no_tls() -> None:
 
 
 @pytest.mark.process
+@pytest.mark.timeout(300)  # it searches the whole machine, which others may be using
 def test_privacy_test_asks_over_tls_with_a_key_from_a_file_and_leaves_the_keys_alone(state_dir: Path) -> None:
     pair = certificates.make("box", certificates.make("Test CA"))
     crt, key_path = pair.write(state_dir)
@@ -103,7 +104,7 @@ def test_privacy_test_asks_over_tls_with_a_key_from_a_file_and_leaves_the_keys_a
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=100,
+                timeout=200,
                 check=False,
             )
         finally:
