@@ -18,7 +18,7 @@ define pin
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build-env bench bench-exporter demo test test-unit test-e2e lint format docs dashboards lock clean
+.PHONY: help bootstrap build-env bench bench-exporter demo test test-unit test-e2e test-host lint lint-ansible format docs dashboards lock offline-kit clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ test-unit: bootstrap ## The unit tests on all cores: no vLLM, no whole processes
 
 test-e2e: bootstrap ## The tests with real vLLM and the real Llama
 	@$(BIN)/python -m pytest -m e2e
+
+test-host: bootstrap ## A booted machine, installed by the playbook from a kit and examined: as root, with systemd-container, debootstrap, tcpdump
+	@HOST_TESTS=1 $(BIN)/python -m pytest tests/host
 
 bench: bootstrap ## The gateway beside nginx, LiteLLM and vllm-router (docs/benchmarks.md); PART= one part, ENGINE=real, WRITE=1
 	@command -v wrk >/dev/null || { echo "error: wrk is missing. Run: sudo apt-get install -y wrk nginx-light" >&2; exit 1; }

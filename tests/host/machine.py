@@ -30,16 +30,24 @@ BARE_PACKAGES = "systemd,systemd-sysv,dbus,iproute2,openssl,ca-certificates,proc
 ADDRESS, PEER_ADDRESS, PREFIX = "10.77.0.2", "10.77.0.1", 24
 KIT_PLACE = "/media/kit"
 BOOT_SECONDS = 120
-NEEDED = ("systemd-nspawn", "debootstrap", "ip", "nsenter", "tcpdump")
+NEEDED = {
+    "systemd-nspawn": "systemd-container",
+    "debootstrap": "debootstrap",
+    "dpkg-scanpackages": "dpkg-dev",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "tcpdump": "tcpdump",
+    "curl": "curl",
+}
 
 
 def missing() -> str:
     """Why no machine can be booted here, as a sentence; empty if one can."""
     if os.geteuid() != 0:
         return "booting a machine needs root"
-    absent = [name for name in NEEDED if shutil.which(name) is None]
+    absent = [package for name, package in NEEDED.items() if shutil.which(name) is None]
     if absent:
-        return f"{', '.join(absent)} missing: apt-get install systemd-container debootstrap iproute2 tcpdump"
+        return f"apt-get install {' '.join(absent)}"
     return ""
 
 
@@ -176,7 +184,8 @@ class Machine:
 
     def boot(self) -> None:
         """Start it and wait until systemd has started all it will."""
-        self._wire()
+        if not Path("/run/netns", self.box_namespace).exists():
+            self._wire()
         command = [
             *("systemd-nspawn", f"--directory={self.root}", f"--machine={self.name}", "--register=no", "--keep-unit"),
             *("--boot", "--quiet", f"--network-namespace-path=/run/netns/{self.box_namespace}"),
@@ -207,12 +216,13 @@ class Machine:
     def reboot(self) -> None:
         """Stop it in order and start it again, as a reboot is."""
         self.halt()
+        # The wire stays, so that the peer sees every moment; a machine that was off has no packet filter.
+        checked(["ip", "netns", "exec", self.box_namespace, "nft", "flush", "ruleset"])
         self.boot()
 
     def _wire(self) -> None:
         box, peer = self.box_namespace, self.peer_namespace
         for namespace in (box, peer):
-            subprocess.run(["ip", "netns", "del", namespace], capture_output=True, check=False)
             checked(["ip", "netns", "add", namespace])
         far = ["type", "veth", "peer", "name", "lan0", "netns", peer]
         checked(["ip", "link", "add", "eth0", "netns", box, *far])

@@ -1,0 +1,142 @@
+"""A machine that the real playbook installs from a real kit, once for all tests of it.
+
+Left out of every other run: `make test-host` sets HOST_TESTS. HOST_KIT names a
+kit that is there already; HOST_VARIANT=gateway makes one without the engine,
+with which the tests that need a model are skipped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from testinfra.host import Host
+
+from deploy.kit import seal
+from tests.host import machine as machines
+from tests.host.machine import ADDRESS, CACHE, KIT_PLACE, PREFIX, ROOT, Machine, Result
+
+if not os.environ.get("HOST_TESTS"):
+    collect_ignore_glob = ["test_*.py"]
+
+ORDER = ["test_refusals", "test_installed", "test_life"]
+NAME, PORT = "tutor.test", 8443
+#: On two cores; the bar of a first installation, kit to answer.
+INSTALL_SECONDS = 3600
+INVENTORY: dict[str, Any] = {
+    "appliance_address": ADDRESS,
+    "appliance_name": NAME,
+    "appliance_lan_subnets": [f"10.77.0.0/{PREFIX}"],
+    "appliance_admin_subnets": [f"10.77.0.0/{PREFIX}"],
+    "appliance_admin_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBcAJdBUcCBcLRJfFEaUGeCZ7CfPTuPHmAuQdcgKbRbR test"],
+    "preflight_spare_disk_gib": 2,
+    "preflight_cpu_memory_gib": 4,
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say once, in plain words, why no machine is booted here."""
+    reason = machines.missing()
+    # One machine lives through all of them, in this order.
+    items.sort(key=lambda item: ORDER.index(item.path.stem) if item.path.stem in ORDER else len(ORDER))
+    for item in items:
+        if "tests/host" in str(item.path):
+            item.add_marker(pytest.mark.host)
+            item.add_marker(pytest.mark.timeout(2 * INSTALL_SECONDS))
+            if reason:
+                item.add_marker(pytest.mark.skip(reason=f"the installed host is not tested: {reason}"))
+
+
+@dataclass
+class Kit:
+    """A kit, and the public key it is signed with."""
+
+    directory: Path
+    public_key: str
+
+    @property
+    def variant(self) -> str:
+        """``cpu`` or ``gateway``."""
+        stated = (self.directory / "kit.toml").read_text(encoding="utf-8")
+        return stated.split('variant = "')[1].split('"')[0]
+
+
+@dataclass
+class Installed:
+    """The installed machine, and how its installation went."""
+
+    machine: Machine
+    kit: Kit
+    first: Result
+    seconds: float
+    host: Host = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.host = self.machine.host()
+
+
+def play(machine: Machine, *arguments: str, place: str = KIT_PLACE, **changes: Any) -> Result:
+    """Run the kit's installer inside, with the inventory of these tests and changes to it."""
+    box = {"ansible_connection": "local", **INVENTORY, **changes}
+    machine.write("/root/box.yml", yaml.safe_dump({"appliance": {"hosts": {"box-1": box}}}))
+    named = ("--key", "/root/kit-key.pem", "--inventory", "/root/box.yml")
+    return machine.run("sh", f"{place}/install", *named, *arguments, timeout=INSTALL_SECONDS)
+
+
+def changed(result: Result) -> int:
+    """How many tasks changed something, by Ansible's recap."""
+    return int(result.out.rsplit("changed=", 1)[1].split()[0])
+
+
+@pytest.fixture(scope="session")
+def kit() -> Kit:
+    """The kit that is tested."""
+    if given := os.environ.get("HOST_KIT"):
+        directory = Path(given)
+    else:
+        directory = CACHE / "kit"
+        variant = os.environ.get("HOST_VARIANT", "cpu")
+        command = [sys.executable, "-m", "deploy.kit", "--out", str(directory), "--variant", variant]
+        machines.checked(command, timeout=INSTALL_SECONDS, cwd=ROOT)
+    public = directory.with_name(f"{directory.name}.{seal.PUBLIC_KEY}")
+    return Kit(directory, public.read_text(encoding="ascii"))
+
+
+@pytest.fixture(scope="session")
+def bare(kit: Kit) -> Iterator[Machine]:
+    """A machine as Debian leaves it, with the kit at hand."""
+    with machines.booted(kit.directory) as machine:
+        machine.write("/root/kit-key.pem", kit.public_key)
+        yield machine
+
+
+@pytest.fixture(scope="session")
+def capture(bare: Machine) -> Iterator[Path]:
+    """What the LAN peer's card sees, from before the installation to the end."""
+    file = CACHE / "lan.pcap"
+    file.unlink(missing_ok=True)
+    command = bare.beside("tcpdump", "--immediate-mode", "-Z", "root", "-U", "-n", "-i", "lan0", "-w", str(file))
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        machines.until(file.exists, 30, lambda: "tcpdump did not start")
+        yield file
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def installed(bare: Machine, kit: Kit, capture: Path) -> Installed:
+    """The machine after the play."""
+    started = time.monotonic()
+    result = play(bare)
+    assert result.rc == 0, result.out[-6000:]
+    return Installed(bare, kit, result, time.monotonic() - started)
