@@ -58,7 +58,7 @@ offline-kit: bootstrap ## All that a host without a network is installed from: K
 	@$(BIN)/python -m deploy.kit --out "$(KIT)" $(foreach name,variant release bundle trust key password-file nvidia debs wheels,$(call option,$(name)))
 
 lint-ansible: .venv-ansible/installed ## The playbook, by ansible-lint's profile for production
-	@cd ansible && PATH="$(CURDIR)/.venv-ansible/bin:$$PATH" ansible-lint --offline --quiet
+	@cd ansible && PATH="$(CURDIR)/.venv-ansible/bin:$$PATH" ansible-lint --offline -q
 
 .venv-ansible/installed: $(LOCKS)/host.txt
 	@rm -rf .venv-ansible && $(PYTHON) -m venv .venv-ansible
