@@ -40,3 +40,29 @@ def test_a_directory_can_be_synced(tmp_path: Path) -> None:
     durable.sync_directory(tmp_path)
     with pytest.raises(NotADirectoryError):
         durable.sync_directory(Path(__file__))
+
+
+def test_link_is_relative_so_that_the_whole_state_can_move(tmp_path: Path) -> None:
+    (tmp_path / "bundles" / "x").mkdir(parents=True)
+    durable.link(tmp_path / "active", tmp_path / "bundles" / "x")
+    durable.link(tmp_path / "active", tmp_path / "bundles" / "x")
+    assert (tmp_path / "active").readlink().as_posix() == "bundles/x"
+
+
+def test_directories_change_names(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "is").write_text(name)
+    durable.exchange(tmp_path / "one", tmp_path / "other")
+    assert (tmp_path / "one" / "is").read_text() == "other"
+    with pytest.raises(FileNotFoundError):
+        durable.exchange(tmp_path / "one", tmp_path / "missing")
+
+
+def test_whole_tree_is_synced_without_following_links(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "file").write_text("x")
+    durable.sync_tree(tmp_path)
+    (tmp_path / "link").symlink_to("/etc/hostname")
+    with pytest.raises(OSError, match="link"):
+        durable.sync_tree(tmp_path)

@@ -11,7 +11,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.bundles import digests, durable, installed, verify
+from appliance import durable
+from appliance.bundles import digests, installed, verify
 from appliance.bundles.digests import CHUNK_BYTES, Report, silent
 from appliance.bundles.installed import INCOMING_PREFIX
 from appliance.bundles.source import PackedSource, Source, read

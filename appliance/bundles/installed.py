@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance import lockfile
-from appliance.bundles import digests, durable
+from appliance import durable, lockfile
+from appliance.bundles import digests
 from appliance.core.manifest import SIGNATURE_NAME, Manifest
 from appliance.errors import AlreadyRunning, BundleInUse, BundleNotFound, ModelUnusable, StateUnusable
 from appliance.settings import Settings

@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from appliance.bundles import digests, durable
+from appliance import durable
+from appliance.bundles import digests
 from appliance.bundles.digests import Report, silent
 from appliance.core import bundle_version, golden, manifest, sbom
 from appliance.core.manifest import Manifest

@@ -17,7 +17,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from appliance.bundles import convert, digests, durable, install, installed, pack, recipes, sign, verify
+from appliance import durable
+from appliance.bundles import convert, digests, install, installed, pack, recipes, sign, verify
 from appliance.bundles.install import Judge
 from appliance.bundles.source import DirectorySource
 from appliance.bundles.trust import Trust

@@ -11,7 +11,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from appliance.bundles import digests, durable, trust
+from appliance import durable
+from appliance.bundles import digests, trust
 from appliance.core import manifest, model_signature
 from appliance.core.model_signature import Envelope
 from appliance.errors import SigningFailed

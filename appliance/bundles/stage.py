@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.bundles import digests, durable
+from appliance import durable
+from appliance.bundles import digests
 
 _UNFINISHED = ".unfinished"
 _RECEIPT = ".receipt.json"
