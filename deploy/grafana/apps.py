@@ -80,9 +80,9 @@ _COST = Row(
         ),
         Panel(
             Words("출력 1,000토큰의 에너지", "Energy per 1,000 output tokens"),
-            Words("같은 것을 줄(J)로. 단가가 바뀌어도 견줄 수 있습니다.", "The same in joules, which can be compared whatever the price."),
+            Words("같은 것을 에너지(J)로. 단가가 바뀌어도 견줄 수 있습니다.", "The same in joules, which can be compared whatever the price."),
             "joule",
-            (Query("appliance:joules_per_1000_output_tokens:1h", "줄 · joules"),),
+            (Query("appliance:joules_per_1000_output_tokens:1h", "에너지(J) · joules"),),
         ),
     ),
 )  # fmt: skip
@@ -99,7 +99,7 @@ _REFUSED = Row(
             (Query("appliance:refusals:rate5m", "{{reason}}"),),
             "areas",
             Words(
-                "invalid_api_key가 이어지면 누가 열쇠를 맞혀 보는 것일 수 있습니다. 감사 기록(docs/audit.md)에서 어디서 왔는지 봅니다.",
+                "invalid_api_key가 이어지면 누가 키를 맞혀 보는 것일 수 있습니다. 감사 기록(docs/audit.md)에서 어디서 왔는지 봅니다.",
                 "If invalid_api_key goes on, somebody may be guessing keys: the audit (docs/audit.md) has where from.",
             ),
             width=12,
@@ -109,7 +109,7 @@ _REFUSED = Row(
             Words("초당 429를 받은 요청. 한도는 `appliance keys list`에 있습니다.", "Requests a second that got 429. Limits are in `appliance keys list`."),
             "reqps",
             (Query(f'sum by (app) (rate(appliance_requests_total{{{_APP},code="429"}}[5m]))', "{{app}}"),),
-            red=Words("정당한 사용이면 한도를 올립니다(docs/operations.md).", "If the use is legitimate, raise the limit (docs/operations.md)."),
+            red=Words("정당한 사용이면 한도를 올립니다: `sudo appliance keys change 키ID --requests-per-minute 1200`. 다른 한도는 `--help`에 있습니다.", "If the use is legitimate, raise the limit: `sudo appliance keys change KEY_ID --requests-per-minute 1200`; `--help` has the others."),
             steps=(Step(1, AMBER), Step(10, RED)),
             width=12,
         ),

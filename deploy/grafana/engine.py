@@ -140,7 +140,7 @@ _SHAPE = Row(
             Words("게이트웨이 프로세스가 쥔 주 메모리. 150 MiB 안팎이 정상입니다.", "Main memory of the gateway's process; about 150 MiB is normal."),
             "bytes",
             (Query('process_resident_memory_bytes{job="gateway"}', "gateway"),),
-            red=Words("계속 늘면 기록을 보관하고 공급업체에 알립니다.", "If it keeps rising, keep the log and tell the supplier."),
+            red=Words("계속 늘면 기록을 보관하고 공급사에 알립니다.", "If it keeps rising, keep the log and tell the supplier."),
             steps=(Step(300 * 1024 * 1024, AMBER),), width=12,
         ),
     ),

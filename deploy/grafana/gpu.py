@@ -5,15 +5,15 @@ from __future__ import annotations
 from deploy.grafana.board import AMBER, BLUE, GREEN, RED, Board, Column, Panel, Query, Row, Step, Words
 from deploy.grafana.lights import BROKEN, CARE, OTHER, WELL, first_of, light, states, value
 
-_GONE = Words("측정기 없음", "exporter gone")
+_GONE = Words("측정 안 됨", "not measured")
 _LIGHTS = (
     light(
         Words("응답", "Answers"),
         Words("카드가 이번 측정에 답했는지.", "Whether the card answered the last reading."),
         Words(
-            "오른쪽 표의 이유를 봅니다. lost, reset_required, hung이면 서버를 껐다 켭니다. 다시 그러면 공급업체에 연락합니다.",
-            "See the reason in the table. For lost, reset_required or hung switch the server off and on; if it comes back, "
-            "call the supplier.",
+            "아래 '응답하지 않는 이유, 드라이버의 요구'를 보고 docs/operations.md의 `GpuLost`를 따릅니다: reset_required면 GPU 초기화, lost나 hung이면 다시 부팅.",
+            "See 'Why it does not answer, what the driver asks for' below, then follow `GpuLost` in docs/operations.md: "
+            "reset the GPU for reset_required, reboot for lost or hung.",
         ),
         states(
             Words("정상", "working"), Words("응답 없음", "lost"), other=Words("GPU 없음", "no GPU"), unknown=_GONE
@@ -33,15 +33,16 @@ _LIGHTS = (
     ),
     light(
         Words("카드 메모리의 건강", "The card's memory"),
-        Words("고칠 수 없는 오류나, 다시 켜야 끝나는 수리(행 교체)가 있는지.", "Errors that could not be corrected, or repairs that wait for a restart (row remapping)."),
+        Words("고칠 수 없는 오류나, 초기화해야 끝나는 수리(행 교체)가 있는지.", "Errors that could not be corrected, or repairs that wait for a reset (row remapping)."),
         Words(
-            "주황이면 수업이 끝난 뒤 서버를 껐다 켭니다. 빨간색이면 카드를 바꿔야 합니다: 공급업체에 연락합니다.",
-            "Amber: switch the server off and on after school. Red: the card has to be exchanged, call the supplier.",
+            "주황이면 수업이 끝난 뒤 GPU를 초기화합니다(docs/operations.md의 `GpuRowRemapPending`, `GpuEccUncorrected`). 빨간색이면 카드를 바꿔야 합니다(`GpuRowRemapFailed`).",
+            "Amber: reset the GPU after school (`GpuRowRemapPending`, `GpuEccUncorrected` in docs/operations.md). Red: the card "
+            "has to be exchanged (`GpuRowRemapFailed`).",
         ),
         states(
             Words("정상", "sound"),
             Words("교체 필요", "exchange it"),
-            care=Words("재시작 필요", "restart it"),
+            care=Words("초기화 필요", "reset it"),
             unknown=Words("알 수 없음", "not told"),
         ),
         first_of(
@@ -82,8 +83,8 @@ _REASONS = Panel(
     ),
     "table",
     Words(
-        "lost: 카드가 버스에서 사라짐. hung: 답이 오지 않음. driver_not_loaded: `sudo modprobe nvidia`. 그 밖은 docs/exporter.md.",
-        "lost: it fell off the bus. hung: calls do not return. driver_not_loaded: `sudo modprobe nvidia`. Others: docs/exporter.md.",
+        "lost: 카드가 버스에서 사라짐. hung: 답이 오지 않음. 할 일은 docs/operations.md의 `GpuLost`, `NvmlUnavailable`, `GpuRecoveryActionRequested`. 그 밖의 뜻은 docs/exporter.md.",
+        "lost: it fell off the bus. hung: calls do not return. What to do: `GpuLost`, `NvmlUnavailable`, `GpuRecoveryActionRequested` in docs/operations.md. Other words: docs/exporter.md.",
     ),
     columns=(
         Column("gpu", Words("번호", "No."), width=60),
@@ -103,8 +104,8 @@ _XIDS = Panel(
     (Query("sum by (gpu, xid, action) (increase(appliance_gpu_xid_errors_total[$__range])) > 0", "{{xid}}"),),
     "table",
     Words(
-        "오른쪽 칸의 조치를 합니다. 뜻은 docs/exporter.md에 있습니다.",
-        "Do what the column says; docs/exporter.md explains it.",
+        "오른쪽 칸의 조치를 docs/operations.md의 순서대로 합니다(`GpuXid…`). 뜻은 docs/exporter.md에 있습니다.",
+        "Do what the column says, by the steps in docs/operations.md (`GpuXid…`); docs/exporter.md explains the numbers.",
     ),
     columns=(
         Column("gpu", Words("번호", "No."), width=60),
@@ -116,14 +117,14 @@ _XIDS = Panel(
                 ("restart_application", "엔진 다시 시작 · restart the engine", ""),
                 ("record", "적어만 둠 · only note it", ""),
                 ("follow_other_xid", "함께 온 XID를 따름 · see the XID beside it", ""),
-                ("reset_gpu", "서버를 껐다 켬 · switch off and on", ""),
-                ("follow_workflow", "공급업체에 로그를 보냄 · send logs to the supplier", ""),
+                ("reset_gpu", "GPU 초기화 · reset the GPU", ""),
+                ("follow_workflow", "공급사에 로그를 보냄 · send logs to the supplier", ""),
                 ("check_hardware", "전원 선과 카드를 확인 · check cables and seat", ""),
                 ("update_software", "드라이버 갱신 · update the driver", ""),
-                ("reboot", "서버를 껐다 켬 · switch off and on", ""),
-                ("contact_support", "공급업체에 연락 · call the supplier", ""),
+                ("reboot", "다시 부팅 · reboot the server", ""),
+                ("contact_support", "공급사에 연락 · call the supplier", ""),
                 ("follow_recovery_action", "드라이버의 요구를 따름 · do what the driver asks for", ""),
-                ("unknown", "공급업체에 물어봄 · ask the supplier", ""),
+                ("unknown", "공급사에 물어봄 · ask the supplier", ""),
             ),
         ),
         Column("Value", Words("횟수", "Times"), "short", width=120),
@@ -245,18 +246,18 @@ _SOUND = Row(
             ),
             "short",
             (Query("appliance_gpu_ecc_errors_total", "{{kind}} {{lifetime}} {{gpu}}"),),
-            red=Words("uncorrected가 늘면 수업 뒤 껐다 켜고, 또 늘면 공급업체에 연락합니다.", "If uncorrected rises, switch off and on after school; if it rises again, call the supplier."),
+            red=Words("uncorrected가 늘면 docs/operations.md의 `GpuEccUncorrected`를 따릅니다.", "If uncorrected rises, follow `GpuEccUncorrected` in docs/operations.md."),
         ),
         Panel(
             Words("교체된 메모리 행", "Remapped rows"),
-            Words("고장 나서 예비로 바뀐 행과, 재시작을 기다리는 교체.", "Rows replaced by spare ones, and replacements that wait for a restart."),
+            Words("고장 나서 예비로 바뀐 행과, 초기화를 기다리는 교체.", "Rows replaced by spare ones, and replacements that wait for a reset."),
             "short",
             (
                 Query("appliance_gpu_remapped_rows_total", "{{cause}} {{gpu}}"),
                 Query("appliance_gpu_row_remap_pending", "대기 · pending {{gpu}}"),
                 Query("appliance_gpu_row_remap_failed", "실패 · failed {{gpu}}"),
             ),
-            red=Words("'대기'가 1이면 껐다 켭니다. '실패'가 1이면 카드를 바꿉니다.", "pending 1: switch off and on. failed 1: exchange the card."),
+            red=Words("'대기'가 1이면 docs/operations.md의 `GpuRowRemapPending`, '실패'가 1이면 `GpuRowRemapFailed`를 따릅니다.", "In docs/operations.md: pending 1, follow `GpuRowRemapPending`; failed 1, `GpuRowRemapFailed`."),
             steps=(Step(1, AMBER),),
         ),
         Panel(
@@ -277,7 +278,7 @@ _SOUND = Row(
                 Query("60 * rate(appliance_gpu_pcie_replays_total[$__rate_interval])", "replays {{gpu}}"),
                 Query("60 * sum by (gpu, kind) (rate(appliance_gpu_pcie_errors_total[$__rate_interval]))", "{{kind}} {{gpu}}"),
             ),
-            red=Words("계속 늘면 카드를 다시 꽂고, 그래도 늘면 공급업체에 연락합니다.", "If they go on rising, seat the card anew, then call the supplier."),
+            red=Words("계속 늘면 카드를 다시 꽂고, 그래도 늘면 공급사에 연락합니다.", "If they go on rising, seat the card anew, then call the supplier."),
             steps=(Step(60, AMBER),),
         ),
         Panel(

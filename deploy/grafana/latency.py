@@ -110,7 +110,7 @@ _WHERE = Row(
         ),
         Panel(
             Words("게이트웨이가 더한 시간", "Added by the gateway"),
-            Words("열쇠 확인, 기록, 개인정보 규칙에 든 시간. 보통 1밀리초보다 짧습니다.", "Keys, records and privacy rules. Usually under a millisecond."),
+            Words("키 확인, 기록, 개인정보 규칙에 든 시간. 보통 1밀리초보다 짧습니다.", "Keys, records and privacy rules. Usually under a millisecond."),
             "s",
             _percentiles("gateway_seconds", 50, 99, legend=""),
             red=Words(

@@ -20,10 +20,10 @@ _ENGINE = light(
         "Whether answers are really being made: every few seconds the engine has to make one word.",
     ),
     Words(
-        "스스로 다시 시작하므로 5분 기다립니다. 그래도 빨간색이면 `sudo systemctl status appliance-engine`의 마지막 줄과 "
-        "docs/operations.md를 봅니다.",
-        "Wait five minutes, it restarts by itself. If it stays red, read the last lines of "
-        "`sudo systemctl status appliance-engine` and docs/operations.md.",
+        "스스로 다시 시작하므로 15분까지 기다립니다. 그래도 빨간색이면 `sudo systemctl status appliance-engine`의 마지막 줄과 "
+        "docs/operations.md의 `EngineNotGenerating`을 봅니다.",
+        "Wait up to fifteen minutes, it restarts by itself. If it stays red, read the last lines of "
+        "`sudo systemctl status appliance-engine` and `EngineNotGenerating` in docs/operations.md.",
     ),
     states(
         Words("정상", "working"),
@@ -40,16 +40,16 @@ _GPU = light(
         "Whether the card answers, and whether its driver asks for something to be done. The GPU dashboard says why.",
     ),
     Words(
-        "GPU 화면의 '응답하지 않는 이유'와 'XID'를 보고 거기 적힌 조치를 합니다. 대부분 서버를 껐다 켜면 됩니다.",
-        "Look at 'Why it does not answer' and 'XIDs' on the GPU dashboard and do what is said there; most often that is "
-        "switching the server off and on.",
+        "위 '지금 있는 문제와 할 일'의 GPU 경보를 보고 docs/operations.md에서 그 이름의 순서를 따릅니다. 이유는 GPU 화면에 있습니다.",
+        "See which GPU alert stands in 'Problems now, and what to do' and follow the steps under its name in "
+        "docs/operations.md. The reason is on the GPU dashboard.",
     ),
     states(
         Words("정상", "working"),
         Words("응답 없음", "lost"),
         care=Words("조치 필요", "wants care"),
         other=Words("GPU 없음", "no GPU"),
-        unknown=Words("측정기 없음", "exporter gone"),
+        unknown=Words("측정 안 됨", "not measured"),
     ),
     first_of(
         "min(appliance_gpu_up) == 0",
@@ -61,13 +61,13 @@ _GPU = light(
 _PRIVACY = light(
     Words("개인정보", "Privacy"),
     Words(
-        "밖으로 나가는 길이 막혀 있는지(방화벽 규칙), 심어 둔 표식 문장이 기록이나 통신에서 발견되지 않는지 봅니다.",
-        "Whether the ways out are closed (firewall rules as they should be) and the planted marker sentences were found "
-        "nowhere, neither in files nor on the wire.",
+        "밖으로 나가는 길이 막혀 있는지(방화벽 규칙), 시험으로 보낸 문장이 파일, 로그, 프로세스에 남지 않았는지(매일 밤) 봅니다.",
+        "Whether the ways out are closed (firewall rules as they should be), and whether the sentences that the nightly test "
+        "plants were found nowhere: not in files, not in logs, not in what processes show of themselves.",
     ),
     Words(
-        "개인정보 화면을 엽니다. 표식이 발견되었으면 서버의 네트워크 선을 뽑고 책임자에게 알립니다.",
-        "Open the Privacy dashboard. If a marker was found, pull the server's network cable and tell the person in charge.",
+        "개인정보 화면을 엽니다. 시험 문장이 발견되었으면 서버의 네트워크 선을 뽑고 책임자에게 알립니다.",
+        "Open the Privacy dashboard. If a planted sentence was found, pull the server's network cable and tell the person in charge.",
     ),
     states(Words("안전", "nothing leaves"), Words("문제 있음", "in danger"), care=_STALE, unknown=_NOT_YET),
     first_of(
@@ -250,12 +250,12 @@ _BOX = (
     Panel(
         Words("시계 오차", "Clock offset"),
         Words(
-            "시계가 표준시와 얼마나 다른지. 기록의 시각과 인증서 검사가 시계에 달려 있습니다.",
-            "How far the clock is off. Times in the records and the check of certificates depend on it.",
+            "시계가 시간 서버와 얼마나 다른지(chrony가 잰 값). 기록의 시각과 인증서 검사가 시계에 달려 있습니다.",
+            "How far the clock is off its time server, as chrony measures it. Times in the records and the check of certificates depend on it.",
         ),
         "s",
-        (Query("abs(node_timex_offset_seconds)", "오차 · offset"),),
-        red=Words("학원 공유기나 시간 서버에 닿는지 `timedatectl timesync-status`로 봅니다.", "See with `timedatectl timesync-status` whether the time server in the building is reached."),
+        (Query("max(abs(appliance_clock_offset_seconds))", "오차 · offset"),),
+        red=Words("시간 서버에 닿는지 `chronyc tracking`으로 봅니다(docs/operations.md의 `ClockSkew`).", "See with `chronyc tracking` whether the time server in the building is reached (`ClockSkew` in docs/operations.md)."),
         steps=(Step(1, AMBER), Step(5, RED)), width=6,
     ),
 )  # fmt: skip

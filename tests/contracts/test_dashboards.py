@@ -31,7 +31,7 @@ OTHERS = {
     "node_cpu_seconds_total",
     "node_memory_MemAvailable_bytes",
     "node_memory_MemTotal_bytes",
-    "node_timex_offset_seconds",
+    "appliance_clock_offset_seconds",
     "up",
 }
 UNITS = {value for value in vars(units).values() if isinstance(value, str)}
@@ -227,6 +227,31 @@ def test_every_dashboard_that_an_alert_names_is_there() -> None:
     named = {rule["annotations"]["dashboard"] for rule in alerts.rules() if "dashboard" in rule["annotations"]}
     assert named
     assert named <= {board.key for board in BOARDS}
+
+
+def remarks() -> Iterator[str]:
+    """What the dashboards say, both languages, without titles."""
+    for _, panel in PANELS:
+        for words in (panel.text, panel.red):
+            yield from (words.ko, words.en) if words else ()
+
+
+def test_every_panel_and_row_that_is_quoted_is_there() -> None:
+    shown = [*(panel for _, panel in PANELS), *(row for board in BOARDS for row in board.rows)]
+    names = {name for one in shown for name in (one.title.ko, one.title.en)}
+    names |= {
+        legend for _, panel in PANELS for query in panel.queries for legend in re.split(r" · | \{\{", query.legend)
+    }
+    quoted = {name for text in remarks() for name in re.findall(r"(?<![\w])'([^']+)'(?!\w*[a-z])", text)}
+    assert quoted
+    assert quoted - names == set()
+
+
+def test_every_alert_that_a_panel_sends_to_is_there() -> None:
+    names = {str(rule["alert"]) for rule in alerts.rules()}
+    named = {name for text in remarks() for name in re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)+)`", text)}
+    assert named
+    assert named - names == set()
 
 
 def test_labels_that_alerts_name_are_shown_beside_them() -> None:
