@@ -248,8 +248,9 @@ class EnergySettings(Section):
         ge=0,
         le=10_000,
         description="Price of a kilowatt-hour in won; 0 switches the figures of cost off. Put in your own from the bill: "
-        "its total divided by its kWh. The default is the year's mean of KEPCO's general-purpose tariff (A) I, low "
-        "voltage, as it stood in 2026, with surcharges and taxes and without the base charge (docs/cost.md).",
+        "its total without the base charge, divided by its kWh. The default is the year's mean of KEPCO's "
+        "general-purpose tariff (A) I, low voltage, as it stood in 2026, with surcharges and taxes and without the base "
+        "charge (docs/cost.md).",
     )
     prometheus_url: str = Field(
         "http://127.0.0.1:9090", description="The Prometheus that reads the GPU exporter; `appliance cost` asks it."
