@@ -97,6 +97,23 @@ def changed(result: Result) -> int:
     return int(result.out.rsplit("changed=", 1)[1].split()[0])
 
 
+def failed_units(machine: Machine) -> set[str]:
+    """The units that have failed, but auditd: the kernel's audit is not for containers."""
+    lines = machine.check("systemctl", "--failed", "--plain", "--no-legend").splitlines()
+    return {line.split()[0] for line in lines} - {"auditd.service"}
+
+
+def changes(result: Result) -> list[str]:
+    """The tasks that changed something, by name."""
+    found, task = [], ""
+    for line in result.out.splitlines():
+        if line.startswith(("TASK [", "RUNNING HANDLER [")):
+            task = line.split("[", 1)[1].split("]")[0]
+        elif line.startswith("changed:") and task not in found:
+            found.append(task)
+    return found
+
+
 @pytest.fixture(scope="session")
 def kit() -> Kit:
     """The kit that is tested."""

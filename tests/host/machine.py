@@ -63,6 +63,10 @@ def bare_root(codename: str = "bookworm", mirror: str = "http://deb.debian.org/d
         for package in making.glob("var/cache/apt/archives/*.deb"):
             package.unlink()
         (making / "etc/machine-id").write_text("", encoding="ascii")
+        # debootstrap copies this machine's, and its name: a box without a network has neither.
+        (making / "etc/resolv.conf").write_text("", encoding="ascii")
+        (making / "etc/hostname").write_text("debian\n", encoding="ascii")
+        (making / "etc/hosts").write_text("127.0.0.1 localhost debian\n", encoding="ascii")
         (making / ".whole").touch()
         making.rename(root)
     return root
