@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from appliance import durable
-from appliance.cli import state
+from appliance.cli import drop_totals, state
 from appliance.cli.state import StateDir
 from appliance.core import egress
 from appliance.errors import PacketFilterFailed, SettingsInvalid, StateUnusable
@@ -69,6 +69,8 @@ def _apply(tree: Settings, text: str) -> None:
     if f'"{egress.COMMENT} {digest}"' in before and _noted(note) == (digest, before):
         typer.echo(f"The ruleset {digest} is loaded already.", err=True)
         return
+    if before:
+        drop_totals.keep(tree)  # the load begins the counters at 0
     _nft(text, "--file", "-")
     content = {"format": 1, "at": int(time.time()), "ok": True, "rules_sha256": digest, "listing": _listing()}
     try:
@@ -76,6 +78,7 @@ def _apply(tree: Settings, text: str) -> None:
         durable.write(note, (json.dumps(content) + "\n").encode(), mode=_PLAN_MODE)
     except OSError as err:
         raise StateUnusable(f"The ruleset is loaded, but {note} cannot be written: {err.strerror}.") from None
+    drop_totals.keep(tree)
     typer.echo(f"The ruleset {digest} is loaded.", err=True)
 
 

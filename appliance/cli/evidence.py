@@ -11,7 +11,7 @@ from typing import Any
 
 import appliance
 from appliance import durable
-from appliance.cli import machine_key, this_host
+from appliance.cli import drop_totals, machine_key, this_host
 from appliance.core import egress, egress_statement, evidence, evidence_page, nft_listing
 from appliance.core.egress_statement import Statement
 from appliance.core.evidence import Evidence
@@ -64,17 +64,19 @@ def state_egress(tree: Settings, out: Path | None) -> tuple[Statement, Path]:
     sign = machine_key.signer(tree)
     seen = this_host.look(tree)
     boot = _boot(seen)
-    before, counted = _before(directory, boot, egress_statement.file_name(seen.now))
+    before, earlier = _before(directory, egress_statement.file_name(seen.now))
+    dropped = _dropped(seen)
     statement = Statement(
         at=seen.now,
         host=socket.gethostname(),
         machine_key=machine_key.fingerprint(machine_key.public_path(tree)),
         rules_sha256=egress.digest(seen.planned_rules),
         results={key: register.CHECKS[key](seen) for key in egress_statement.KEYS},
-        dropped=_dropped(seen),
+        dropped=dropped,
         boot=boot,
+        total=drop_totals.keep(tree, dropped),
         before=before,
-        counted_before=counted,
+        earlier=egress_statement.earlier(earlier, boot),
     )
     name, text = egress_statement.file_name(seen.now), egress_statement.render(statement)
     _write(directory, {name: text, f"{name}.sig": sign(text)})
@@ -107,18 +109,18 @@ def verify(file: Path, public: Path) -> dict[str, Any]:
     return values
 
 
-def _before(directory: Path, boot: str, today: str) -> tuple[str, dict[str, int] | None]:
-    """Digest and counters of the newest statement that this one does not replace."""
+def _before(directory: Path, today: str) -> tuple[str, dict[str, Any]]:
+    """Digest and values of the newest statement that this one does not replace; empty where there are none."""
     names = [path.name for path in directory.iterdir()] if directory.is_dir() else []
     newest = egress_statement.latest([name for name in names if name != today])
     if newest is None:
-        return "", None
+        return "", {}
     content = (directory / newest).read_bytes()
     try:
-        counted = egress_statement.counters(egress_statement.parse(content), boot)
+        values = egress_statement.parse(content)
     except ValueError:
-        counted = None
-    return hashlib.sha256(content).hexdigest(), counted
+        values = {}
+    return hashlib.sha256(content).hexdigest(), values
 
 
 def _dropped(seen: Host) -> dict[str, Dropped]:

@@ -14,6 +14,7 @@ from typing import Any
 from appliance import settings as settings_module
 from appliance.bundles import digests, verify
 from appliance.bundles.trust import Trust
+from appliance.cli import drop_totals
 from appliance.core import egress, manifest
 from appliance.core.catalogue import Catalogue, Model
 from appliance.engine import command, hardware, model, profiles
@@ -53,6 +54,7 @@ def look(tree: Settings) -> Host:
         planned_rules=egress.ruleset(tree.traffic),
         version_of=version_of,
         site_packages=tuple(Path(directory) for directory in dict.fromkeys([*site.getsitepackages(), *_user_site()])),
+        up_seconds=drop_totals.up_seconds(),
     )
 
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text as Cell
 
 from appliance import durable
-from appliance.cli import state, upkeep_notes
+from appliance.cli import drop_totals, state, upkeep_notes
 from appliance.cli.state import StateDir
 from appliance.core import upkeep as core
 from appliance.core.egress import ruleset
@@ -66,6 +66,7 @@ def look(settings: Settings) -> list[Outcome]:
     """Every check once, in the order of the table."""
     now = time.time()
     notes = settings.upkeep_dir
+    drop_totals.keep(settings)
     certificates = {"server": settings.gateway.tls_certificate_path, "ca": settings.upkeep.ca_certificate_path}
     return [
         audit.look(

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from appliance.core.drop_total import Total
 from appliance.core.evidence import Outcome, Result
 from appliance.core.nft_listing import Dropped
 from appliance.core.upkeep import Text
@@ -23,6 +24,23 @@ KIND = "appliance egress statement"
 _NAME = re.compile(r"egress-\d{4}-\d{2}-\d{2}\.json")
 #: What the statement rests on, by control.
 KEYS = ("egress.rules", "egress.engine_silent", "engine.network", "egress.privacy_test")
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What the statement before counted.
+
+    Attributes:
+        counters: of the kernel, packets by source; empty where they are of another boot.
+        totals: packets by source.
+        total_since: when that total was begun, Unix seconds; None where it had none.
+        begun_anew: how often the counters had begun anew in it.
+    """
+
+    counters: Mapping[str, int] = field(default_factory=dict)
+    totals: Mapping[str, int] = field(default_factory=dict)
+    total_since: float | None = None
+    begun_anew: int = 0
 
 
 @dataclass(frozen=True)
@@ -37,8 +55,9 @@ class Statement:
         results: of the controls in :data:`KEYS`.
         dropped: counters since the rules were loaded, by whose packets; empty where they cannot be read.
         boot: id of the running boot: counters begin anew with each.
+        total: running total of the counters, which a new load of the rules does not end; None where there is none.
         before: SHA-256 of the statement before; empty for the first.
-        counted_before: its counters, where they are of the same boot.
+        earlier: what that one counted.
     """
 
     at: float
@@ -48,13 +67,28 @@ class Statement:
     results: Mapping[str, Result]
     dropped: Mapping[str, Dropped]
     boot: str
+    total: Total | None = None
     before: str = ""
-    counted_before: Mapping[str, int] | None = None
+    earlier: Earlier = Earlier()
 
     @property
     def holds(self) -> bool:
         """Whether every control it rests on passes."""
         return all(result.outcome is Outcome.PASS for result in self.results.values())
+
+    @property
+    def began_anew(self) -> bool:
+        """Whether the counters began at 0 since the statement before: its rules were loaded, or the box started."""
+        if self.total is not None and self.earlier.total_since == self.total.since:
+            return self.total.begun_anew > self.earlier.begun_anew
+        return any(one.packets < self.earlier.counters.get(source, 0) for source, one in self.dropped.items())
+
+    def since_before(self, source: str) -> int:
+        """Packets dropped since the statement before; since the rules were loaded where they were loaded anew."""
+        if self.total is not None and self.earlier.total_since == self.total.since:
+            return self.total.dropped[source].packets - self.earlier.totals.get(source, 0)
+        now, then = self.dropped[source].packets, self.earlier.counters.get(source, 0)
+        return now - then if now >= then else now
 
 
 def file_name(at: float) -> str:
@@ -69,7 +103,7 @@ def latest(names: list[str]) -> str | None:
 
 def render(statement: Statement) -> bytes:
     """The text of the file that is signed."""
-    since = statement.counted_before or {}
+    total = statement.total
     values = {
         "format": FORMAT,
         "kind": KIND,
@@ -90,10 +124,13 @@ def render(statement: Statement) -> bytes:
             source: {
                 "packets": one.packets,
                 "bytes": one.bytes,
-                "packets_since_the_statement_before": max(0, one.packets - since.get(source, 0)),
+                "packets_in_all": total.dropped[source].packets if total else None,
+                "packets_since_the_statement_before": statement.since_before(source),
             }
             for source, one in statement.dropped.items()
         },
+        "counters_began_anew": statement.began_anew,
+        "total": {"since": total.since, "begun_anew": total.begun_anew} if total else None,
     }
     return (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode()
 
@@ -106,18 +143,41 @@ def parse(content: bytes) -> dict[str, Any]:
     return values
 
 
-def counters(values: Mapping[str, Any], boot: str) -> dict[str, int] | None:
-    """The counters of a statement before, None where they are of another boot or not there."""
-    if values.get("boot") != boot:
-        return None
+def earlier(values: Mapping[str, Any], boot: str) -> Earlier:
+    """What the statement before counted; nothing where it does not say.
+
+    Args:
+        values: of that statement.
+        boot: id of the running boot.
+    """
+    dropped, total = values.get("dropped"), values.get("total")
     try:
-        return {str(source): int(one["packets"]) for source, one in values["dropped"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
+        counters = _numbers(dropped, "packets") if values.get("boot") == boot else {}
+        if total is None:  # a statement of an earlier version has none
+            return Earlier(counters)
+        return Earlier(counters, _numbers(dropped, "packets_in_all"), float(total["since"]), int(total["begun_anew"]))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return Earlier()
+
+
+def _numbers(dropped: Any, name: str) -> dict[str, int]:
+    return {str(source): int(one[name]) for source, one in dropped.items()}
 
 
 def text(statement: Statement) -> Text:
     """What the statement says, in both languages."""
+    said = _said(statement)
+    if not statement.began_anew:
+        return said
+    return Text(
+        f"{said.english} Since the statement before the packet filter was loaded anew or the box was started: its "
+        "counters began at 0, the total goes on.",
+        f"{said.korean} 이전 확인서 이후 방화벽 규칙이 다시 적용되었거나 서버가 다시 시작되어 계수기가 0부터 다시 시작했으며, 누계는 "
+        "이어집니다.",
+    )
+
+
+def _said(statement: Statement) -> Text:
     day = f"{datetime.fromtimestamp(statement.at, UTC):%Y-%m-%d %H:%M UTC}"
     if statement.holds:
         return Text(

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from appliance.core import egress, loaded_rules, nft_listing, upkeep_judgement
 from appliance.core.egress import TABLE
+from appliance.core.nft_listing import Dropped
 from appliance.core.upkeep import Outcome, Text
 from appliance.core.upkeep_judgement import Rules
 
@@ -58,6 +59,16 @@ def look(rules: str, nft: Sequence[str] = ("nft",), deadline_seconds: float = DE
             odd=loaded_rules.difference(rules, listing),
         ),
     )
+
+
+def counters(nft: Sequence[str] = ("nft",), deadline_seconds: float = DEADLINE_SECONDS) -> dict[str, Dropped] | None:
+    """What was dropped since the rules were loaded, by source; None where the kernel cannot be asked."""
+    try:
+        return nft_listing.dropped(
+            _ask(nft, "-j", "list", "counters", "table", *TABLE.split(), seconds=deadline_seconds)
+        )
+    except (_CannotAsk, ValueError):
+        return None
 
 
 def _ask(nft: Sequence[str], *words: str, seconds: float) -> str:

@@ -88,6 +88,7 @@ class Host:
         planned_rules: text of the packet filter that the settings give.
         version_of: version of an installed distribution; None if it is not there.
         site_packages: directories that Python loads packages from.
+        up_seconds: how long the machine has been up.
         root: of ``/proc``, ``/run`` and ``/etc``.
     """
 
@@ -106,6 +107,7 @@ class Host:
     planned_rules: str
     version_of: Callable[[str], str | None]
     site_packages: tuple[Path, ...]
+    up_seconds: float
     root: Path = Path("/")
 
     def processes(self) -> list[Process]:

@@ -223,6 +223,10 @@ def test_second_time_loads_nothing_and_keeps_the_counts_and_a_rule_by_hand_goes(
     assert network.dropped() == before
     network.nft("insert", "rule", "inet", "appliance", "output", "accept")
     assert network.appliance("--apply").stderr.endswith("is loaded.\n")
+    assert network.dropped()["egress_dropped_other"] == 0
+    total = json.loads((network.directory / "state" / "upkeep" / "egress-total.json").read_text())
+    assert total["dropped"]["other"]["packets"] == before["egress_dropped_other"]  # which the load has ended
+    assert total["begun_anew"] == 1
     assert network.run(network.box, "send", LAN, 53) == "not sent PermissionError"
 
 

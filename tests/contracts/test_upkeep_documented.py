@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from appliance.cli import upkeep_notes
-from appliance.core import upkeep_judgement
+from appliance.core import drop_total, upkeep_judgement
 from appliance.core.upkeep import CERTIFICATES, CHECKS, FAMILIES
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "upkeep.md").read_text(encoding="utf-8")
@@ -22,7 +22,7 @@ def test_page_has_the_row_of_every_family_and_no_other() -> None:
 
 
 def test_page_names_every_value_of_a_label_and_every_file() -> None:
-    files = (upkeep_notes.AUDIT, upkeep_notes.BACKUP, upkeep_notes.PRIVACY_TEST)
+    files = (upkeep_notes.AUDIT, upkeep_notes.BACKUP, upkeep_notes.PRIVACY_TEST, drop_total.FILE_NAME)
     assert [name for name in (*CHECKS, *CERTIFICATES, *files) if f"`{name}`" not in TEXT] == []
 
 

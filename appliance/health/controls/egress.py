@@ -1,10 +1,18 @@
-"""Is the packet filter the planned one, and did the engine's user try to send anything?"""
+"""Is the packet filter the planned one, and did the engine's user try to send anything?
+
+The second is asked of the running total: the kernel's counters begin at 0 with
+each load of the rules.
+"""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from appliance.core import egress, loaded_rules, nft_listing
-from appliance.core.evidence import Result, failed, passed, unknown
+from appliance.core.evidence import Outcome, Result, failed, passed, unknown
+from appliance.health import drop_total
 from appliance.health.host import Host
+from appliance.health.upkeep_note import NoteUnreadable
 
 _LIST = ("nft", "-s", "-u", "list", "table", *egress.TABLE.split())
 _COUNTERS = ("nft", "-j", "list", "counters", "table", *egress.TABLE.split())
@@ -33,10 +41,16 @@ def engine_silent(host: Host) -> Result:
         return unknown(f"nft's answer cannot be read: {err}", f"nft의 응답을 읽을 수 없음: {err}")
     if "engine" not in dropped:
         return failed("there is no counter of the engine's packets", "추론 엔진 패킷의 계수기가 없음")
-    count = dropped["engine"].packets
+    try:
+        total = drop_total.now(host.settings.upkeep_dir, dropped, host.now, host.up_seconds)
+    except NoteUnreadable as err:
+        return Result(Outcome.UNKNOWN, err.reason)
+    count = total.dropped["engine"].packets
     if count:
+        day = f"{datetime.fromtimestamp(total.since, UTC):%Y-%m-%d}"
         return failed(
-            f"{count} packets of the engine's user were dropped", f"추론 엔진 사용자의 패킷 {count}개가 차단됨"
+            f"{count} packets of the engine's user were dropped, counted since {day}",
+            f"추론 엔진 사용자의 패킷 {count}개가 차단됨 ({day}부터 집계)",
         )
     others = sum(one.packets for source, one in dropped.items() if source != "engine")
     return passed(f"none dropped; {others} of others", f"차단된 패킷 없음; 그 밖의 패킷 {others}개 차단")

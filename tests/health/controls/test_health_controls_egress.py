@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from appliance.core import drop_total, upkeep_note
 from appliance.core.evidence import Outcome
+from appliance.core.nft_listing import Dropped
 from appliance.health.controls import egress
 from appliance.health.host import Answer
 from tests.health.controls import world as worlds
@@ -30,4 +32,14 @@ def test_counters_that_are_missing_or_unreadable_are_not_good(world: World) -> N
     world.answers[worlds.NFT_COUNTERS] = Answer('{"nftables": []}')
     assert egress.engine_silent(world.host()).outcome is Outcome.FAIL
     world.answers[worlds.NFT_COUNTERS] = Answer("nonsense")
+    assert egress.engine_silent(world.host()).outcome is Outcome.UNKNOWN
+
+
+def test_what_the_engine_sent_before_the_rules_were_loaded_anew_is_not_forgotten(world: World) -> None:
+    total = drop_total.add(None, {"engine": Dropped(2, 120)}, worlds.NOW, 0.0)
+    (world.state / "upkeep" / drop_total.FILE_NAME).write_bytes(upkeep_note.encode(drop_total.to_note(total)))
+    result = egress.engine_silent(world.host())
+    assert result.outcome is Outcome.FAIL
+    assert "2 packets of the engine's user were dropped, counted since" in result.reason.english
+    (world.state / "upkeep" / drop_total.FILE_NAME).write_text("nonsense")
     assert egress.engine_silent(world.host()).outcome is Outcome.UNKNOWN
