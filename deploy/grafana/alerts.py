@@ -41,7 +41,7 @@ PROBLEMS = (
 
 def plain(words: str) -> str:
     """An annotation without its template: the labels that it would name are in a column of their own."""
-    return re.sub(r"\{\{ range .*?\{\{ end \}\}|\{\{.*?\}\}", "…", words)
+    return re.sub(r"\{\{ (?:range|if) .*?\{\{ end \}\}|\{\{.*?\}\}", "…", words)
 
 
 def _words(rule: dict[str, str], name: str) -> str:

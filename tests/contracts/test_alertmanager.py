@@ -109,7 +109,7 @@ def test_alert_goes_to_whom_its_severity_says(alert: rulebook.Rule) -> None:
 
 @needs_alertmanager
 @pytest.mark.parametrize(
-    ("status", "said"), [("firing", "할 일: 상자를"), ("resolved", "해결되었습니다 / resolved: GPU")]
+    ("status", "said"), [("firing", "할 일: 서버를"), ("resolved", "해결되었습니다 / resolved: GPU")]
 )
 def test_mail_says_in_both_languages_what_to_do(tmp_path: Path, status: str, said: str) -> None:
     labels = {"alertname": "GpuXidReboot", "severity": "critical", "box": "appliance"}
@@ -145,6 +145,9 @@ def test_mail_says_in_both_languages_what_to_do(tmp_path: Path, status: str, sai
     assert ("긴급 / CRITICAL" if status == "firing" else "해결 / RESOLVED") in subject
     assert said in text
     assert "GPU 0 fault" in text
+    # What a clock on a wall in Korea says.
+    assert "2026-11-23 10:00" in text
+    assert ("– 2026-11-23 11:00 KST" if status == "resolved" else "10:00 KST") in text
     assert ("What to do: Reboot the box" in text) == (status == "firing")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.exporter import xids
+from deploy.grafana.boards import BOARDS
 from tests.contracts import rulebook
 
 ALERTS = rulebook.rules("alert")
@@ -99,6 +100,18 @@ def test_units_that_the_page_names_are_there() -> None:
     named = set(re.findall(r"appliance-[\w-]+\.(?:service|timer|socket)", OPERATIONS.read_text(encoding="utf-8")))
     assert len(named) > 1
     assert [unit for unit in named if not (rulebook.ROOT / "systemd" / unit).is_file()] == []
+
+
+def test_dashboards_and_panels_that_the_page_names_are_there() -> None:
+    text = re.sub(r"`[^`\n]*`", "", OPERATIONS.read_text(encoding="utf-8"))
+    korean = set(re.findall(r'"([^"\n]*)" 화면', text))
+    english = set(re.findall(r"[Tt]he (\w+(?: and quotas)?) dashboard\b", text))
+    # What stands between single quotes is a panel; an apostrophe follows a letter.
+    quoted = set(re.findall(r"(?<!\w)'([^'\n]+)'", text))
+    assert min(len(korean), len(english), len(quoted)) > 1
+    assert korean <= {board.title.ko for board in BOARDS}
+    assert english <= {board.title.en for board in BOARDS}
+    assert quoted <= {word for board in BOARDS for panel in board.panels() for word in (panel.title.ko, panel.title.en)}
 
 
 @needs_promtool

@@ -42,7 +42,7 @@ node_memory_MemAvailable_bytes 9e10
 node_memory_MemTotal_bytes 1.28e11
 node_vmstat_oom_kill 0
 node_timex_maxerror_seconds 0.01
-node_timex_offset_seconds 0.0004
+appliance_clock_offset_seconds 0.0004
 node_timex_sync_status 1
 node_textfile_scrape_error 0
 """
