@@ -174,6 +174,7 @@ def test_what_follows_from_another_alert_is_not_sent_beside_it(tmp_path: Path) -
             named("GpuLost", gpu="0"),
             *(named("GpuThermalSlowdown", gpu=gpu) for gpu in "01"),
             named("EngineNotGenerating"),
+            named("EngineNotReady"),
             named("QueueSaturated"),
             named("FirstTokenTooSlow"),
             *(named(name, certificate="server") for name in ("CertificateEnding", "CertificateEndsInDays")),
@@ -185,6 +186,7 @@ def test_what_follows_from_another_alert_is_not_sent_beside_it(tmp_path: Path) -
         assert running.inhibited() == {
             ("GpuThermalSlowdown", "0"),
             ("EngineNotGenerating", ""),
+            ("EngineNotReady", ""),
             ("QueueSaturated", ""),
             ("FirstTokenTooSlow", ""),
             ("CertificateEnding", "server"),
