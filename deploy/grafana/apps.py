@@ -109,7 +109,7 @@ _REFUSED = Row(
             Words("초당 429를 받은 요청. 한도는 `appliance keys list`에 있습니다.", "Requests a second that got 429. Limits are in `appliance keys list`."),
             "reqps",
             (Query(f'sum by (app) (rate(appliance_requests_total{{{_APP},code="429"}}[5m]))', "{{app}}"),),
-            red=Words("정당한 사용이면 한도를 올립니다: `sudo appliance keys change 키ID --requests-per-minute 1200`. 다른 한도는 `--help`에 있습니다.", "If the use is legitimate, raise the limit: `sudo appliance keys change KEY_ID --requests-per-minute 1200`; `--help` has the others."),
+            red=Words("정당한 사용이면 docs/operations.md의 G대로 한도를 올립니다(`sudo appliance keys change`).", "If the use is legitimate, raise the limit as G in docs/operations.md says (`sudo appliance keys change`)."),
             steps=(Step(1, AMBER), Step(10, RED)),
             width=12,
         ),

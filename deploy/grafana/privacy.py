@@ -161,7 +161,7 @@ _CHECKS = Row(
             "d",
             (Query("(appliance_certificate_expiry_timestamp_seconds - time()) / 86400", "{{certificate}}"),),
             "number",
-            Words("끝나면 앱이 연결하지 못합니다. 설치 키트의 `install`을 같은 인벤토리로 다시 실행합니다(docs/operations.md의 `CertificateEnding`).", "When it ends no app can connect. Run the kit's `install` again with the same inventory (`CertificateEnding` in docs/operations.md)."),
+            Words("끝나면 앱이 연결하지 못합니다. 설치 키트의 `install`을 같은 인벤토리로 다시 실행합니다(docs/operations.md의 F).", "When it ends no app can connect. Run the kit's `install` again with the same inventory (F in docs/operations.md)."),
             base=RED, steps=(Step(7, AMBER), Step(30, GREEN)), decimals=0,
         ),
         Panel(

@@ -254,6 +254,24 @@ def test_every_alert_that_a_panel_sends_to_is_there() -> None:
     assert named - names == set()
 
 
+def test_every_procedure_that_a_panel_sends_to_is_there() -> None:
+    there = set(re.findall(r"^### ([A-Z])$", (ROOT / "docs/operations.md").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {letter for text in remarks() for letter in re.findall(r"docs/operations\.md의 ([A-Z])(?![A-Za-z])", text)}
+    named |= {letter for text in remarks() for letter in re.findall(r"\b([A-Z]) in docs/operations\.md", text)}
+    assert named
+    assert named - there == set()
+
+
+def test_every_light_and_dashboard_that_the_runbook_names_is_there() -> None:
+    runbook = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    lights = {*re.findall(r"'([^'\n]+)' 불", runbook), *re.findall(r"light '([^'\n]+)'", runbook)}
+    assert lights
+    assert lights - {name for _, panel in PANELS for name in (panel.title.ko, panel.title.en)} == set()
+    boards = set(re.findall(r'"([^"\n]+)" 화면', runbook))
+    assert boards
+    assert boards - {board.title.ko for board in BOARDS} == set()
+
+
 def test_labels_that_alerts_name_are_shown_beside_them() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in alerts.RULES.glob("*.yml"))
     assert {name for name in re.findall(r"\$labels\.(\w+)", text) if f'"{name}"' not in alerts.PROBLEMS} == set()
