@@ -285,6 +285,11 @@ class NetworkSettings(Section):
     )
     mail_relay: str | None = Field(None, description="Address of the mail server that takes alerts.")
     mail_relay_port: int = Field(25, ge=1, le=65535, description="Its TCP port.")
+    alert_receivers: tuple[str, ...] = Field(
+        (),
+        description="Further machines that take alerts, by a webhook say, each as `ADDRESS:PORT` (TCP), IPv6 in brackets. "
+        "Names are not possible.",
+    )
 
     @field_validator("lan_subnets", "admin_subnets")
     @classmethod
@@ -295,6 +300,11 @@ class NetworkSettings(Section):
     @classmethod
     def _are_addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(egress.address(address) for address in addresses)
+
+    @field_validator("alert_receivers")
+    @classmethod
+    def _are_receivers(cls, receivers: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(egress.receiver(receiver) for receiver in receivers)
 
     @field_validator("mail_relay")
     @classmethod

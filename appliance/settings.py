@@ -128,6 +128,7 @@ class Settings(BaseSettings):
             ntp_servers=self.network.ntp_servers,
             mail_relay=self.network.mail_relay,
             mail_relay_port=self.network.mail_relay_port,
+            alert_receivers=self.network.alert_receivers,
         )
 
     @property

@@ -60,6 +60,7 @@ def test_price_of_electricity_is_a_price(price: float) -> None:
         ("admin_subnets", ["0.0.0.0/0"], "whole internet"),
         ("ntp_servers", ["time.example"], "is no IP address"),
         ("mail_relay", "mail.example", "is no IP address"),
+        ("alert_receivers", ["10.99.0.5"], "write one as 192.168.10.4:443"),
         ("admin_ports", [0], "1 to 65535"),
     ],
 )

@@ -2,7 +2,8 @@
 
 Everything is dropped, out and in, but what :class:`Traffic` names: answers of
 the gateway to the LAN, answers of the admin ports to the admin network, and
-questions to the time servers and the mail relay that are set. Each drop is
+questions to the time servers, the mail relay and the receivers of alerts that
+are set. Each drop is
 counted, outgoing ones by the user whose process it was. The engine's user may
 send nothing at all, not even to this machine; gateway and exporter may answer
 and never ask. There is no rule for DNS: every address is a number.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
@@ -31,6 +33,8 @@ INGRESS_COUNTER = "ingress_dropped"
 #: Before the digest in the table's comment.
 COMMENT = "appliance rules"
 _NTP = 123
+_PORT = re.compile(r"[0-9]{1,5}")
+_LAST_PORT = 65535
 _PLACEHOLDER = "@digest@"
 
 
@@ -55,6 +59,7 @@ class Traffic:
         ntp_servers: addresses of time servers, as :func:`address` writes them.
         mail_relay: address of the mail server.
         mail_relay_port: its TCP port.
+        alert_receivers: further receivers of alerts, over TCP, as :func:`receiver` writes them.
     """
 
     lan_subnets: tuple[str, ...] = ()
@@ -64,6 +69,7 @@ class Traffic:
     ntp_servers: tuple[str, ...] = ()
     mail_relay: str | None = None
     mail_relay_port: int = 25
+    alert_receivers: tuple[str, ...] = ()
 
 
 def subnet(text: str) -> str:
@@ -100,6 +106,24 @@ def address(text: str) -> str:
         raise ValueError(f"{text!r} names an interface; write the address alone")
     _refuse_special(text, ipaddress.ip_network(parsed))
     return str(parsed)
+
+
+def receiver(text: str) -> str:
+    """An address and a TCP port of another machine in their usual form; IPv6 in brackets.
+
+    Raises:
+        ValueError: it is none.
+    """
+    host, _, port = text.rpartition(":")
+    is_six = host.startswith("[") and host.endswith("]")
+    if not host or not _PORT.fullmatch(port) or (":" in host and not is_six):
+        raise ValueError(f"{text!r} is no address with a port; write one as 192.168.10.4:443 or [fd00::4]:443")
+    if not 1 <= int(port) <= _LAST_PORT:
+        raise ValueError(f"{text!r} has no port from 1 to {_LAST_PORT}")
+    found = address(host[1:-1] if is_six else host)
+    if is_six is not (":" in found):
+        raise ValueError(f"{text!r} has brackets, which are for IPv6 addresses alone")
+    return f"[{found}]:{int(port)}" if is_six else f"{found}:{int(port)}"
 
 
 def is_loopback(host: str) -> bool:
@@ -195,6 +219,9 @@ def _input(traffic: Traffic) -> Iterator[str]:
         yield f"{match} udp sport {_NTP} ct direction reply ct state established accept"
     for match in _each(_relay(traffic), "saddr"):
         yield f"{match} tcp sport {traffic.mail_relay_port} ct direction reply ct state established accept"
+    for port, places in _receivers(traffic).items():
+        for match in _each(places, "saddr"):
+            yield f"{match} tcp sport {port} ct direction reply ct state established accept"
     yield "# Errors on the way of what is allowed, such as a packet that is too big."
     yield "icmp type { destination-unreachable, time-exceeded, parameter-problem } ct state related accept"
     if _has_ipv6(traffic):
@@ -218,6 +245,9 @@ def _output(traffic: Traffic, accounts: Accounts) -> Iterator[str]:
         yield f"{match} udp dport {_NTP} accept"
     for match in _each(_relay(traffic), "daddr"):
         yield f"{match} tcp dport {traffic.mail_relay_port} accept"
+    for port, places in _receivers(traffic).items():
+        for match in _each(places, "daddr"):
+            yield f"{match} tcp dport {port} accept"
     if _has_ipv6(traffic):
         yield "# Neighbour discovery: IPv6 finds a peer on the same wire by this."
         reachable = _set(["fe80::/10", "ff02::/16", *(net for net in _networks(traffic) if ":" in net)])
@@ -275,8 +305,18 @@ def _relay(traffic: Traffic) -> tuple[str, ...]:
     return () if traffic.mail_relay is None else (traffic.mail_relay,)
 
 
+def _receivers(traffic: Traffic) -> dict[int, list[str]]:
+    """Addresses by port, in the order of ports."""
+    found: dict[int, list[str]] = {}
+    for text in traffic.alert_receivers:
+        host, _, port = text.rpartition(":")
+        found.setdefault(int(port), []).append(host.strip("[]"))
+    return dict(sorted(found.items()))
+
+
 def _networks(traffic: Traffic) -> list[str]:
-    return sorted({*traffic.lan_subnets, *traffic.admin_subnets, *traffic.ntp_servers, *_relay(traffic)})
+    receivers = (place for places in _receivers(traffic).values() for place in places)
+    return sorted({*traffic.lan_subnets, *traffic.admin_subnets, *traffic.ntp_servers, *_relay(traffic), *receivers})
 
 
 def _has_ipv6(traffic: Traffic) -> bool:
@@ -299,6 +339,7 @@ __all__ = [
     "digest",
     "drop_in",
     "is_loopback",
+    "receiver",
     "ruleset",
     "subnet",
 ]

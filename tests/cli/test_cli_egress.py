@@ -17,12 +17,14 @@ from appliance.core import egress, nft_listing
 
 PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 BOX, LAN, ADMIN, NTP, STRANGER = "10.77.0.1", "10.77.0.2", "10.77.0.9", "10.77.0.123", "10.77.0.66"
+RECEIVER = "10.77.0.44"
 USERS = {"appliance-engine": 64001, "appliance-gateway": 64002, "appliance-exporter": 64003}
 SETTINGS = {
     "APPLIANCE_NETWORK__LAN_SUBNETS": f'["{LAN}/32"]',
     "APPLIANCE_NETWORK__ADMIN_SUBNETS": f'["{ADMIN}/32"]',
     "APPLIANCE_NETWORK__ADMIN_PORTS": "[22]",
     "APPLIANCE_NETWORK__NTP_SERVERS": f'["{NTP}"]',
+    "APPLIANCE_NETWORK__ALERT_RECEIVERS": f'["{RECEIVER}:9999"]',
     "APPLIANCE_GATEWAY__ADMIN_PORT": "8081",
 }
 #: As a user: reach a port from an address, send a datagram, or answer every connection with one line.
@@ -89,7 +91,7 @@ class Namespaces:
             self._ip("-n", name, "link", "set", "lo", "up")
         self._ip("link", "add", f"b{tag}", "netns", self.box, "type", "veth", "peer", f"p{tag}", "netns", self.peer)
         self._ip("-n", self.box, "addr", "add", f"{BOX}/24", "dev", f"b{tag}")
-        for address in (LAN, ADMIN, NTP, STRANGER):
+        for address in (LAN, ADMIN, NTP, STRANGER, RECEIVER):
             self._ip("-n", self.peer, "addr", "add", f"{address}/24", "dev", f"p{tag}")
         self._ip("-n", self.box, "link", "set", f"b{tag}", "up")
         self._ip("-n", self.peer, "link", "set", f"p{tag}", "up")
@@ -202,6 +204,16 @@ def test_name_servers_are_asked_nothing_and_the_time_server_is(network: Namespac
     assert network.dropped()["egress_dropped_other"] == before + 2
     assert network.run(network.box, "send", NTP, 123) == "sent"
     assert network.run(network.box, "send", LAN, 123) == "not sent PermissionError"
+
+
+@pytest.mark.process
+def test_a_receiver_of_alerts_is_reached_on_its_port_alone(network: Namespaces) -> None:
+    assert network.run(network.box, "reach", RECEIVER, 9999) == "reached"
+    before = network.dropped()
+    assert network.run(network.box, "reach", RECEIVER, 22).startswith("not reached")
+    assert network.run(network.box, "reach", RECEIVER, 9999, USERS["appliance-gateway"]).startswith("not reached")
+    after = network.dropped()
+    assert [name for name in after if after[name] > before[name]] == ["egress_dropped_gateway", "egress_dropped_other"]
 
 
 @pytest.mark.process

@@ -24,6 +24,7 @@ LARGE = Traffic(
     ntp_servers=("10.99.0.1", "10.99.0.2"),
     mail_relay="10.99.0.3",
     mail_relay_port=587,
+    alert_receivers=("10.99.0.5:8443", "10.99.0.6:8443", "[fd12:3456:789a:2::7]:443"),
 )
 #: Where neighbour discovery sends, which no router forwards.
 LINK_LOCAL = {ipaddress.ip_network(text) for text in ("fe80::/10", "ff02::/16", "ff02::16/128")}
@@ -39,6 +40,15 @@ def subnets(draw: st.DrawFn) -> str:
     return str(network) if not (network.is_loopback or network.is_multicast) else str(ipaddress.ip_network(host))
 
 
+def receiver(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def receivers(traffic: Traffic) -> dict[str, int]:
+    """Ports by address: of several of an address the last."""
+    return {text.rpartition(":")[0].strip("[]"): int(text.rpartition(":")[2]) for text in traffic.alert_receivers}
+
+
 traffics = st.builds(
     Traffic,
     lan_subnets=st.lists(subnets(), max_size=4).map(tuple),
@@ -48,6 +58,7 @@ traffics = st.builds(
     ntp_servers=st.lists(hosts, max_size=2).map(tuple),
     mail_relay=st.none() | hosts,
     mail_relay_port=ports,
+    alert_receivers=st.lists(st.builds(receiver, hosts, ports), max_size=3).map(tuple),
 )
 
 
@@ -79,7 +90,7 @@ def test_whole_ruleset_is_the_golden_file(name: str, traffic: Traffic) -> None:
 def test_nothing_is_let_out_to_an_address_that_is_not_set(traffic: Traffic) -> None:
     text = egress.ruleset(traffic)
     relay = {traffic.mail_relay} if traffic.mail_relay else set()
-    asked = {*traffic.ntp_servers, *relay}
+    asked = {*traffic.ntp_servers, *relay, *receivers(traffic)}
     answered = {*traffic.lan_subnets, *traffic.admin_subnets}
     for name, allowed in (("output", asked), ("answers", answered)):
         for rule in chain(text, name):
@@ -95,7 +106,8 @@ def test_nothing_is_let_out_to_an_address_that_is_not_set(traffic: Traffic) -> N
 @given(traffics)
 def test_nothing_new_is_let_in_from_an_address_that_is_not_set(traffic: Traffic) -> None:
     allowed = {*traffic.lan_subnets, *traffic.admin_subnets}
-    answers = {*traffic.ntp_servers, *([traffic.mail_relay] if traffic.mail_relay else [])}
+    relay = [traffic.mail_relay] if traffic.mail_relay else []
+    answers = {*traffic.ntp_servers, *relay, *receivers(traffic)}
     for rule in chain(egress.ruleset(traffic), "input"):
         if not rule.endswith("accept") or rule == 'iif "lo" accept':
             continue
@@ -122,6 +134,7 @@ def test_every_chain_drops_and_counts_what_is_left(traffic: Traffic) -> None:
 @given(traffics)
 def test_no_rule_is_about_dns(traffic: Traffic) -> None:
     chosen = {traffic.gateway_port, *traffic.admin_ports, traffic.mail_relay_port}
+    chosen |= {int(text.rpartition(":")[2]) for text in traffic.alert_receivers}
     if 53 not in chosen:
         assert not re.search(r"port (53\b|\{[^}]*\b53\b)", egress.ruleset(traffic))
 
@@ -193,3 +206,51 @@ def test_drop_in_names_the_configured_subnets_and_the_gateways_own_address() -> 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "127.0.0.1", "localhost"])
 def test_drop_in_adds_no_address_where_the_gateway_listens_on_all_or_on_loopback(host: str) -> None:
     assert egress.drop_in(SMALL, host).count("IPAddressAllow=") == 2
+
+
+def test_a_receiver_of_alerts_is_reached_on_its_port_and_answers_from_it() -> None:
+    text = egress.ruleset(Traffic(alert_receivers=("10.99.0.5:8443", "[fd00::7]:443")))
+    assert [rule for rule in chain(text, "output") if "tcp dport" in rule] == [
+        "ip6 daddr fd00::7 tcp dport 443 accept",
+        "ip daddr 10.99.0.5 tcp dport 8443 accept",
+    ]
+    assert "nd-neighbor-solicit" in text  # the one of IPv6 is found by it
+    answers = [rule for rule in chain(text, "input") if "tcp sport" in rule]
+    assert answers == [
+        "ip6 saddr fd00::7 tcp sport 443 ct direction reply ct state established accept",
+        "ip saddr 10.99.0.5 tcp sport 8443 ct direction reply ct state established accept",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "usual"),
+    [
+        ("10.99.0.5:8443", "10.99.0.5:8443"),
+        ("[FD00:0::7]:0443", "[fd00::7]:443"),
+        ("10.99.0.5:65535", "10.99.0.5:65535"),
+    ],
+)
+def test_a_receiver_is_written_in_its_usual_form(text: str, usual: str) -> None:
+    assert egress.receiver(text) == usual
+    assert egress.receiver(usual) == usual
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("10.99.0.5", "no address with a port"),
+        ("fd00::7:443", "no address with a port"),
+        ("10.99.0.5:https", "no address with a port"),
+        ("10.99.0.5:\u0664\u0664\u0663", "no address with a port"),
+        ("10.99.0.5:0", "no port from 1"),
+        ("10.99.0.5:65536", "no port from 1"),
+        ("[10.99.0.5]:443", "for IPv6 addresses alone"),
+        ("hooks.example:443", "names are not possible"),
+        ("https://10.99.0.5:443", "no address with a port"),
+        ("127.0.0.1:9094", "no address of another machine"),
+        ("", "no address with a port"),
+    ],
+)
+def test_what_is_no_receiver_is_refused_with_what_to_write(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        egress.receiver(text)
