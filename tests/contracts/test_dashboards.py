@@ -237,8 +237,8 @@ def remarks() -> Iterator[str]:
 
 
 def test_every_panel_and_row_that_is_quoted_is_there() -> None:
-    shown = [*(panel for _, panel in PANELS), *(row for board in BOARDS for row in board.rows)]
-    names = {name for one in shown for name in (one.title.ko, one.title.en)}
+    titles = [*(panel.title for _, panel in PANELS), *(row.title for board in BOARDS for row in board.rows)]
+    names = {name for title in titles for name in (title.ko, title.en)}
     names |= {
         legend for _, panel in PANELS for query in panel.queries for legend in re.split(r" · | \{\{", query.legend)
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -37,12 +38,24 @@ DEADLINE_SECONDS = 180
 VARIABLES = {"$__range_s": "300", "$__range": "5m", "$__rate_interval": "1m", "$app": ".*"}
 RANGE_SECONDS, STEP_SECONDS = 300, 5
 
+
+def _clock_is_kept() -> bool:
+    """Whether chrony keeps this machine's clock, so that upkeep can say how far it is off."""
+    chronyc = shutil.which("chronyc")
+    return (
+        chronyc is not None
+        and subprocess.run([chronyc, "-c", "tracking"], capture_output=True, check=False).returncode == 0
+    )
+
+
+NO_CLOCK = {} if _clock_is_kept() else {"appliance_clock_offset_seconds": "no chrony keeps this machine's clock"}
 #: Panels (dashboard, title, legend) that are empty on this machine, and why that is right.
 EMPTY_PANELS = {
     ("overview", "Problems now, and what to do", "{{alertname}}"): "no alert has been firing long enough",
     ("gpu", "Why it does not answer, what the driver asks for", "{{reason}}"): "the recorded card answers",
     ("gpu", "Why it does not answer, what the driver asks for", "{{action}}"): "its driver asks for nothing",
     ("gpu", "XIDs (the card's error numbers)", "{{xid}}"): "the recorded card had no XID",
+    **{("overview", "Clock offset", "오차 · offset"): why for why in NO_CLOCK.values()},
 }
 #: Recording rules that are empty on this machine, and why that is right.
 EMPTY_RULES: dict[str, str] = {}
@@ -51,6 +64,7 @@ EMPTY_RULES: dict[str, str] = {}
 EMPTY_SERIES = {
     "appliance_gpu_retired_pages_pending": "an H100 remaps rows instead",
     "alertmanager_notifications_failed_total": "Alertmanager does not run here",
+    **NO_CLOCK,
 }
 
 
