@@ -329,6 +329,10 @@ class UpkeepSettings(Section):
         None,
         description="PEM file of the CA that signed `gateway.tls_certificate_path`, so that its end is watched as well.",
     )
+    clock_log_path: Path = Field(
+        Path("/var/log/chrony/tracking.log"),
+        description="Where chrony writes what it measures (`log tracking`); the clock's offset is read from it.",
+    )
 
 
 class LogSettings(Section):

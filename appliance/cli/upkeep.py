@@ -19,7 +19,7 @@ from appliance.core import upkeep as core
 from appliance.core.egress import ruleset
 from appliance.core.upkeep import Finding, Outcome, State, Text
 from appliance.errors import StateUnusable
-from appliance.health import audit, backup, certificate, egress, privacy_test
+from appliance.health import audit, backup, certificate, clock, egress, privacy_test
 from appliance.settings import Settings
 
 #: node exporter runs as a user of its own.
@@ -43,7 +43,7 @@ def upkeep(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Look at the audit, the backup, the certificates, the egress filter and the last privacy test.
+    """Look at the audit, the backup, the certificates, the clock, the egress filter and the last privacy test.
 
     The audit is verified if that was not done for upkeep.audit_interval_seconds;
     the others are read. Exit status 0 whatever is found: the table and the
@@ -81,6 +81,7 @@ def look(settings: Settings) -> list[Outcome]:
             configured=None not in (settings.backup.directory, settings.backup.recipient),
         ),
         certificate.look(certificates, now),
+        clock.look(settings.upkeep.clock_log_path, now),
         egress.look(ruleset(settings.traffic)),
         privacy_test.look(notes / upkeep_notes.PRIVACY_TEST, now),
     ]

@@ -17,8 +17,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from appliance.core.metric import Family
 
-Check = Literal["audit", "backup", "certificate", "egress", "privacy_test"]
-CHECKS: tuple[Check, ...] = ("audit", "backup", "certificate", "egress", "privacy_test")
+Check = Literal["audit", "backup", "certificate", "clock", "egress", "privacy_test"]
+CHECKS: tuple[Check, ...] = ("audit", "backup", "certificate", "clock", "egress", "privacy_test")
 #: ``off``: there is nothing of the kind, or it is not configured.
 State = Literal["good", "warning", "bad", "unknown", "off"]
 #: Values of ``certificate``.
@@ -36,6 +36,10 @@ FAMILIES = (
     Family(
         "appliance_certificate_expiry_timestamp_seconds", "gauge",
         "When the first certificate of the file ends, Unix seconds.", ("certificate",),
+    ),
+    Family(
+        "appliance_clock_offset_seconds", "gauge",
+        "How far the clock was off its time source, either way, when chrony measured it last.",
     ),
     Family("appliance_privacy_test_passed", "gauge", "1 if the last privacy test found no canary word, else 0."),
     Family("appliance_privacy_test_timestamp_seconds", "gauge", "When it ran, Unix seconds."),

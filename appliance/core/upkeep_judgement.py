@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from appliance.core.clock_log import Measured
 from appliance.core.nft_listing import Dropped
 from appliance.core.upkeep import Check, Finding, Outcome, Sample, State, Text
 from appliance.core.upkeep_note import Note
@@ -19,11 +20,16 @@ CERTIFICATE_SOON_SECONDS = 30 * _DAY
 #: Both run once a day; half a day is left for one that runs long.
 BACKUP_OLD_SECONDS = 36 * _HOUR
 PRIVACY_TEST_OLD_SECONDS = 36 * _HOUR
+#: As the alert ClockSkew has it.
+CLOCK_OFF_SECONDS = 0.05
+#: chrony asks a source every 17 minutes at the least (maxpoll 10 of chrony.conf(5)).
+CLOCK_OLD_SECONDS = 2 * _HOUR
 
 SUBJECTS: dict[Check, Text] = {
     "audit": Text("audit", "감사 기록"),
     "backup": Text("backup", "백업"),
     "certificate": Text("certificate", "인증서"),
+    "clock": Text("clock", "시각"),
     "egress": Text("egress filter", "외부 전송 차단"),
     "privacy_test": Text("privacy test", "개인정보 시험"),
 }
@@ -36,6 +42,10 @@ _RENEW = Text("Replace it, and reload what serves it.", "인증서를 새로 교
 _LOAD_RULES = Text(
     "Run `systemctl reload nftables`; if the line stays, run the installation again.",
     "`systemctl reload nftables`를 실행하고, 그래도 같으면 설치 작업을 다시 실행하세요.",
+)
+_CLOCK = Text(
+    "Run `chronyc tracking` and `chronyc sources` as root; time servers are named in the inventory (docs/upkeep.md).",
+    "root로 `chronyc tracking`과 `chronyc sources`를 실행하세요. 시간 서버는 인벤토리에서 정합니다 (docs/upkeep.md).",
 )
 _RUN_PRIVACY_TEST = Text("Run `appliance privacy-test`.", "`appliance privacy-test`를 실행하세요.")
 
@@ -169,6 +179,24 @@ def _certificate(which: str, found: Validity | str, now: float) -> Finding:
     if left < CERTIFICATE_SOON_SECONDS:
         return Finding(subject, "warning", text, _RENEW)
     return Finding(subject, "good", text)
+
+
+def clock(measured: Measured | None, now: float) -> Outcome:
+    """What chrony measured last; None: it keeps no log, or has measured nothing yet."""
+    if measured is None:
+        return _one("clock", "off", Text("chrony has measured nothing", "chrony의 측정 기록 없음"), _CLOCK, [])
+    when = _ago(now - measured.at)
+    if measured.offset_seconds is None or now - measured.at > CLOCK_OLD_SECONDS:
+        text = Text(
+            f"no time server is followed, last heard of {when.english}",
+            f"시간 서버와 동기화되지 않음, {when.korean} 기록",
+        )
+        return _one("clock", "warning", text, _CLOCK, [])
+    offset = measured.offset_seconds
+    text = Text(f"{offset:.3f} s off, measured {when.english}", f"오차 {offset:.3f}초, {when.korean} 측정")
+    is_off = offset > CLOCK_OFF_SECONDS
+    samples = [Sample("appliance_clock_offset_seconds", offset)]
+    return _one("clock", "warning" if is_off else "good", text, _CLOCK if is_off else None, samples)
 
 
 def egress_without_rules(reason: Text) -> Outcome:

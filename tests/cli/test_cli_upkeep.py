@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -44,6 +45,11 @@ def box(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("APPLIANCE_GATEWAY__TLS_CERTIFICATE_PATH", str(state_dir / "server.pem"))
     monkeypatch.setenv("APPLIANCE_GATEWAY__TLS_KEY_PATH", str(state_dir / "server.key"))
     monkeypatch.setenv("APPLIANCE_UPKEEP__CA_CERTIFICATE_PATH", str(state_dir / "ca.pem"))
+    now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+    (state_dir / "tracking.log").write_text(
+        f"{now} 192.168.20.1     2     -3.541      0.075 -8.621e-06 N  1  2.940e-03 -2.084e-04  1.534e-02  3.472e-04  8.304e-03\n"
+    )
+    monkeypatch.setenv("APPLIANCE_UPKEEP__CLOCK_LOG_PATH", str(state_dir / "tracking.log"))
     monkeypatch.setenv("APPLIANCE_BACKUP__DIRECTORY", str(state_dir / "backups"))
     monkeypatch.setenv("APPLIANCE_BACKUP__RECIPIENT", f"age1{'q' * 58}")
     monkeypatch.setenv("APPLIANCE_NETWORK__LAN_SUBNETS", '["192.168.10.0/24"]')

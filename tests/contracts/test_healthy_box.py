@@ -42,7 +42,6 @@ node_memory_MemAvailable_bytes 9e10
 node_memory_MemTotal_bytes 1.28e11
 node_vmstat_oom_kill 0
 node_timex_maxerror_seconds 0.01
-appliance_clock_offset_seconds 0.0004
 node_timex_sync_status 1
 node_textfile_scrape_error 0
 """
@@ -108,6 +107,7 @@ def outcomes() -> list[upkeep.Outcome]:
         "certificate": tuple(
             upkeep.Sample("appliance_certificate_expiry_timestamp_seconds", later, (name,)) for name in ("server", "ca")
         ),
+        "clock": (upkeep.Sample("appliance_clock_offset_seconds", 0.0004),),
         "egress": (
             upkeep.Sample("appliance_egress_rules_loaded", 1),
             *(
