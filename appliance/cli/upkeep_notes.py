@@ -49,10 +49,11 @@ def leave(path: Path, note: Note) -> None:
     """Write a note in one step; where that fails the command that had the result goes on, and says so.
 
     Written by root it belongs to whoever owns the state directory, so that the
-    appliance's own user can replace it.
+    appliance's own user can replace it. Where there is no state directory yet, it is made.
     """
     fresh = path.with_name(f".{path.name}.new")
     try:
+        path.parent.parent.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
         owner = path.parent.parent.stat()
         as_root = os.geteuid() == 0
         if not path.parent.exists():
@@ -67,4 +68,9 @@ def leave(path: Path, note: Note) -> None:
         fresh.replace(path)
         durable.sync_directory(path.parent)
     except OSError as err:
-        typer.echo(f"warning: {path} cannot be written ({err.strerror}), so upkeep does not see the result.", err=True)
+        typer.echo(
+            f"warning: {path} cannot be written ({err.strerror}), so upkeep does not see the result. "
+            f"Run it as root or as the owner of {path.parent.parent}; upkeep must be a directory there, on a disk "
+            "that is not full.",
+            err=True,
+        )

@@ -54,7 +54,16 @@ def test_note_that_cannot_be_left_is_a_warning(state_dir: Path, capsys: pytest.C
     upkeep_notes.leave(path, NOTE)
     said = capsys.readouterr()
     assert said.err.startswith(f"warning: {path} cannot be written (Not a directory)")
+    assert f"Run it as root or as the owner of {state_dir}" in said.err
     assert said.out == ""
+
+
+def test_state_directory_that_is_not_there_is_made(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = state_dir / "new" / "state" / "upkeep" / "backup.json"
+    upkeep_notes.leave(path, NOTE)
+    assert json.loads(path.read_bytes())["ok"] is True
+    assert [one.stat().st_mode & 0o777 for one in (path, path.parent, path.parents[1])] == [0o640, 0o750, 0o750]
+    assert capsys.readouterr().err == ""
 
 
 def test_privacy_test_leaves_places_and_counts() -> None:
