@@ -30,7 +30,6 @@ OTHERS = {
     "node_memory_MemTotal_bytes": "memory of the host",
     "node_vmstat_oom_kill": "programs killed for memory",
     "node_timex_maxerror_seconds": "16 s and more is the kernel's word for not synchronised",
-    "appliance_clock_offset_seconds": "what chrony says, left beside upkeep's figures",
     "node_timex_sync_status": "whether anything keeps the clock",
     "node_textfile_mtime_seconds": "age of the file that upkeep leaves",
     "node_textfile_scrape_error": "whether that file could be read",
