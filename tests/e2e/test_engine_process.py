@@ -77,7 +77,7 @@ def wait_ready(process, state_dir, times=1):
 
 
 def ask(state_dir, prompt):
-    body = json.dumps({"model": recipes.EMBEDDED, "prompt": prompt, "max_tokens": 4}).encode()
+    body = json.dumps({"model": recipes.EMBEDDED, "prompt": prompt, "max_tokens": 4, "ignore_eos": True}).encode()
     head = (
         "POST /v1/completions HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
