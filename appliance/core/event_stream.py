@@ -54,7 +54,7 @@ class Usage:
                 return None
             details = usage.get("prompt_tokens_details")
             cached = int(details.get("cached_tokens") or 0) if isinstance(details, dict) else 0
-            return cls(int(usage["prompt_tokens"]), int(usage.get("completion_tokens") or 0), "engine", cached)
+            return cls(int(usage["prompt_tokens"]), int(usage.get("completion_tokens") or 0), cached_tokens=cached)
         except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
             return None
 
