@@ -89,7 +89,7 @@ dashboards: bootstrap ## Write Grafana's dashboards and docs/dashboards.md from 
 # The order matters: what a GPU box runs is resolved first (minutes), the rest takes its versions from there.
 # Needs a pip that finds torch's CPU build (docs/decisions.md).
 lock: bootstrap ## Pin every dependency by hash in deploy/locks; UPGRADE=1 takes newer versions
-	$(call pin,engine-gpu,-c $(LOCKS)/shared.in -c $(LOCKS)/torch-cuda.in --extra engine-gpu pyproject.toml)
+	$(call pin,engine-gpu,-c $(LOCKS)/shared.in -c $(LOCKS)/torch-cuda.in --unsafe-package torch --extra engine-gpu pyproject.toml)
 	$(call pin,gateway,-c $(LOCKS)/engine-gpu.txt pyproject.toml)
 	$(call pin,torch-cuda,-c $(LOCKS)/engine-gpu.txt $(LOCKS)/torch-cuda.in)
 	$(call pin,torch-cpu,-c $(LOCKS)/engine-gpu.txt $(LOCKS)/torch-cpu.in)

@@ -16,7 +16,7 @@ from deploy.kit.release import KitFailed
 #: The locks of each variant. ``gateway`` has no engine: to rehearse an installation.
 LOCKS: Mapping[str, tuple[str, ...]] = {
     "cpu": ("gateway", "engine-cpu", "torch-cpu"),
-    "gpu": ("gateway", "engine-gpu"),
+    "gpu": ("gateway", "engine-gpu", "torch-cuda"),
     "gateway": ("gateway",),
 }
 #: What installs on a bare host: Ansible itself.

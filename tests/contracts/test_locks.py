@@ -66,13 +66,20 @@ def test_what_the_gateway_needs_is_in_every_other_lock(name: str) -> None:
     assert versions("gateway").items() <= versions(name).items()
 
 
-def test_torch_is_left_to_locks_of_its_own_on_a_machine_without_gpu() -> None:
+def test_torch_is_left_to_locks_of_its_own() -> None:
+    # In the engine's own lock its hash would be that of whichever build the machine that made the lock saw.
     assert "torch" not in versions("engine-cpu")
+    assert "torch" not in versions("engine-gpu")
     assert "torch" not in versions("dev")
     assert "torch" not in versions("build")
     assert versions("torch-cpu")["torch"] == "2.13.0+cpu"
     assert not [package for package in versions("torch-cpu") if package.startswith("nvidia-")]
     assert [package for package in versions("torch-cuda") if package.startswith("nvidia-")]
+
+
+def test_torch_of_a_gpu_box_is_not_the_build_for_cpus() -> None:
+    small, plain = requirements("torch-cpu")["torch"][1], requirements("torch-cuda")["torch"][1]
+    assert not set(small) & set(plain)
 
 
 def test_what_torch_needs_is_in_the_engines_lock() -> None:
