@@ -278,7 +278,7 @@ class NetworkSettings(Section):
         (), description="Subnets that may reach `admin_ports`, and the admin listener where it is not on loopback."
     )
     admin_ports: tuple[int, ...] = Field(
-        (22, 3000, 9090, 9093), description="TCP ports for them: ssh, Grafana, Prometheus, Alertmanager."
+        (22,), description="TCP ports for them: ssh; and 3000 where Grafana is shown to the admin network."
     )
     ntp_servers: tuple[str, ...] = Field(
         (), description="Addresses of time servers. Names are not possible: the box asks no name server."

@@ -223,6 +223,6 @@ def test_certificate_without_key_or_key_without_certificate_is_refused(
 
 def test_admin_listener_off_loopback_is_open_to_the_admin_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APPLIANCE_GATEWAY__ADMIN_PORT", "8081")
-    assert settings.load().traffic.admin_ports == (22, 3000, 9090, 9093)
+    assert settings.load().traffic.admin_ports == (22,)
     monkeypatch.setenv("APPLIANCE_GATEWAY__ADMIN_HOST", "10.0.0.5")
-    assert settings.load().traffic.admin_ports == (22, 3000, 8081, 9090, 9093)
+    assert settings.load().traffic.admin_ports == (22, 8081)

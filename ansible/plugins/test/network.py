@@ -23,6 +23,11 @@ def address(value: Any) -> bool:
         return False
 
 
+def loopback(value: Any) -> bool:
+    """Whether a value is an address of loopback, which no other machine reaches."""
+    return address(value) and ipaddress.ip_address(value).is_loopback
+
+
 def within(value: Any, subnets: Any) -> bool:
     """Whether an address lies in one of the subnets."""
     return address(value) and any(
@@ -35,4 +40,9 @@ class TestModule:
 
     def tests(self) -> dict[str, Callable[..., bool]]:
         """The tests by name, as in ``value is appliance_subnet``."""
-        return {"appliance_subnet": subnet, "appliance_address": address, "appliance_within": within}
+        return {
+            "appliance_subnet": subnet,
+            "appliance_address": address,
+            "appliance_loopback": loopback,
+            "appliance_within": within,
+        }
