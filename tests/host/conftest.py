@@ -2,7 +2,8 @@
 
 Left out of every other run: `make test-host` sets HOST_TESTS. HOST_KIT names a
 kit that is there already; HOST_VARIANT=gateway makes one without the engine,
-with which the tests that need a model are skipped.
+with which the tests that need a model are skipped; HOST_RELEASE=debian-13 makes
+it for that release. The machine runs what the kit is for.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,8 +68,16 @@ class Kit:
     @property
     def variant(self) -> str:
         """``cpu`` or ``gateway``."""
-        stated = (self.directory / "kit.toml").read_text(encoding="utf-8")
-        return stated.split('variant = "')[1].split('"')[0]
+        return str(self._stated["variant"])
+
+    @property
+    def release(self) -> str:
+        """``debian-12`` …"""
+        return str(self._stated["release"])
+
+    @property
+    def _stated(self) -> dict[str, Any]:
+        return tomllib.loads((self.directory / "kit.toml").read_text(encoding="utf-8"))
 
 
 @dataclass
@@ -120,9 +130,10 @@ def kit() -> Kit:
     if given := os.environ.get("HOST_KIT"):
         directory = Path(given)
     else:
-        directory = CACHE / "kit"
-        variant = os.environ.get("HOST_VARIANT", "cpu")
+        variant, release = os.environ.get("HOST_VARIANT", "cpu"), os.environ.get("HOST_RELEASE", "debian-12")
+        directory = CACHE / f"kit-{release}"
         command = [sys.executable, "-m", "deploy.kit", "--out", str(directory), "--variant", variant]
+        command += ["--release", release]
         machines.checked(command, timeout=INSTALL_SECONDS, cwd=ROOT)
     public = directory.with_name(f"{directory.name}.{seal.PUBLIC_KEY}")
     return Kit(directory, public.read_text(encoding="ascii"))
@@ -131,15 +142,15 @@ def kit() -> Kit:
 @pytest.fixture(scope="session")
 def bare(kit: Kit) -> Iterator[Machine]:
     """A machine as Debian leaves it, with the kit at hand."""
-    with machines.booted(kit.directory) as machine:
+    with machines.booted(kit.directory, release=kit.release) as machine:
         machine.write("/root/kit-key.pem", kit.public_key)
         yield machine
 
 
 @pytest.fixture(scope="session")
-def capture(bare: Machine) -> Iterator[Path]:
+def capture(bare: Machine, kit: Kit) -> Iterator[Path]:
     """What the LAN peer's card sees, from before the installation to the end."""
-    file = CACHE / "lan.pcap"
+    file = CACHE / f"lan-{kit.release}.pcap"
     file.unlink(missing_ok=True)
     command = bare.beside("tcpdump", "--immediate-mode", "-Z", "root", "-U", "-n", "-i", "lan0", "-w", str(file))
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:

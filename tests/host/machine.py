@@ -25,9 +25,11 @@ from testinfra.host import Host
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "host"
+#: The code names under which debootstrap knows the releases of a kit.
+CODENAMES = {"debian-12": "bookworm", "debian-13": "trixie"}
 #: What a plain Debian server has beyond the smallest set.
 BARE_PACKAGES = "systemd,systemd-sysv,dbus,iproute2,openssl,ca-certificates,procps,kmod"
-ADDRESS, PEER_ADDRESS, PREFIX = "10.77.0.2", "10.77.0.1", 24
+ADDRESS, SECOND_ADDRESS, PEER_ADDRESS, PREFIX = "10.77.0.2", "10.77.0.3", "10.77.0.1", 24
 KIT_PLACE = "/media/kit"
 BOOT_SECONDS = 120
 NEEDED = {
@@ -114,11 +116,13 @@ class Machine:
         name: of its namespaces, unique on this machine.
         kit: directory that lies inside at :data:`KIT_PLACE`, read-only.
         layer: directory of what it writes.
+        neighbour: another machine, whose LAN peer this one has too; the two do not see each other.
     """
 
     name: str
     kit: Path
     layer: Path
+    neighbour: Machine | None = None
     leader: int = 0
     process: subprocess.Popen[bytes] | None = None
     binds: dict[Path, str] = field(default_factory=dict)
@@ -136,7 +140,12 @@ class Machine:
     @property
     def peer_namespace(self) -> str:
         """Network namespace of its only neighbour."""
-        return f"{self.name}-lan"
+        return self.neighbour.peer_namespace if self.neighbour else f"{self.name}-lan"
+
+    @property
+    def address(self) -> str:
+        """Its own on the LAN."""
+        return SECOND_ADDRESS if self.neighbour else ADDRESS
 
     def enter(self, *words: str) -> list[str]:
         """The command line that runs ``words`` inside."""
@@ -226,16 +235,23 @@ class Machine:
 
     def _wire(self) -> None:
         box, peer = self.box_namespace, self.peer_namespace
-        for namespace in (box, peer):
+        for namespace in [box] if self.neighbour else [box, peer]:
             checked(["ip", "netns", "add", namespace])
-        far = ["type", "veth", "peer", "name", "lan0", "netns", peer]
+        # A second machine has a wire of its own, with a route to it alone at the other end.
+        near, prefix = ("lan1", 32) if self.neighbour else ("lan0", PREFIX)
+        far = ["type", "veth", "peer", "name", near, "netns", peer]
         checked(["ip", "link", "add", "eth0", "netns", box, *far])
-        for namespace, link, address in ((box, "eth0", ADDRESS), (peer, "lan0", PEER_ADDRESS)):
+        for namespace, link, address in (
+            (box, "eth0", f"{self.address}/{PREFIX}"),
+            (peer, near, f"{PEER_ADDRESS}/{prefix}"),
+        ):
             # Without IPv6 the kernel says nothing by itself on the wire.
             checked(["ip", "netns", "exec", namespace, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"])
-            checked(["ip", "-n", namespace, "address", "add", f"{address}/{PREFIX}", "dev", link])
+            checked(["ip", "-n", namespace, "address", "add", address, "dev", link])
             checked(["ip", "-n", namespace, "link", "set", link, "up"])
             checked(["ip", "-n", namespace, "link", "set", "lo", "up"])
+        if self.neighbour:
+            checked(["ip", "-n", peer, "route", "add", f"{self.address}/32", "dev", near])
         # A way out as far as the box can tell: whatever it would send arrives at the peer, and is counted there.
         checked(["ip", "-n", box, "route", "add", "default", "via", PEER_ADDRESS])
 
@@ -267,12 +283,18 @@ def until(condition: Callable[[], bool], seconds: float, explain: Callable[[], s
 
 
 @contextlib.contextmanager
-def booted(kit: Path, name: str = "appliance-test", binds: dict[Path, str] | None = None) -> Iterator[Machine]:
-    """A fresh machine, running; gone at the end."""
+def booted(
+    kit: Path,
+    name: str = "appliance-test",
+    binds: dict[Path, str] | None = None,
+    release: str = "debian-12",
+    neighbour: Machine | None = None,
+) -> Iterator[Machine]:
+    """A fresh machine with this release, running; gone at the end."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    base = bare_root()
+    base = bare_root(CODENAMES[release])
     layer = Path(tempfile.mkdtemp(prefix="machine-", dir=CACHE))
-    machine = Machine(f"{name}-{os.getpid()}", kit, layer, binds=binds or {})
+    machine = Machine(f"{name}-{os.getpid()}", kit, layer, neighbour, binds=binds or {})
     for part in ("root", "upper", "work"):
         (layer / part).mkdir()
     layers = f"lowerdir={base},upperdir={layer}/upper,workdir={layer}/work"
@@ -282,7 +304,7 @@ def booted(kit: Path, name: str = "appliance-test", binds: dict[Path, str] | Non
         yield machine
     finally:
         machine.halt()
-        for namespace in (machine.box_namespace, machine.peer_namespace):
+        for namespace in [machine.box_namespace] if neighbour else [machine.box_namespace, machine.peer_namespace]:
             subprocess.run(["ip", "netns", "del", namespace], capture_output=True, check=False)
         checked(["umount", "--lazy", str(machine.root)])
         shutil.rmtree(layer, ignore_errors=True)

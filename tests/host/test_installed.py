@@ -15,6 +15,8 @@ from tests.host.machine import ADDRESS
 SCORES = {"appliance-engine": 0.8, "appliance-gateway": 1.2, "appliance-exporter": 0.8}
 UNITS = ("appliance-gateway", "nftables", "prometheus", "prometheus-alertmanager", "prometheus-node-exporter", "ssh")
 TIMERS = ("appliance-upkeep.timer", "appliance-privacy-test.timer", "appliance-statement.timer")
+#: What a kit without an engine does not run: its statement would be about an engine that cannot reach a network.
+OF_AN_ENGINE = {"appliance-statement.timer"}
 ACCOUNTS = ("gateway", "engine", "exporter", "upkeep", "backup", "privacy-test", "statement")
 LISTENERS = {
     f"{ADDRESS}:{PORT}": "the gateway",
@@ -42,6 +44,8 @@ KERNEL = {
     "kernel.kptr_restrict": "2",
 }
 GOLDEN = Path(__file__).parent / "goldens" / "ruleset.nft"
+#: Newer tools' words for what the golden file says in those of Debian 12: nftables of Debian 13.
+NEWER_WORDS = {"tcp flags & (fin | syn | rst | ack) != syn": "tcp flags != syn / fin,syn,rst,ack"}
 CLIENT = """
 import json, sys, httpx, openai
 address, port, key, authority = sys.argv[1:]
@@ -64,6 +68,8 @@ def test_nothing_has_failed(installed: Installed) -> None:
 
 @pytest.mark.parametrize("name", [*UNITS, *TIMERS])
 def test_unit_runs_and_comes_back_by_itself(installed: Installed, name: str) -> None:
+    if name in OF_AN_ENGINE and installed.kit.variant == "gateway":
+        pytest.skip("the kit has no engine")
     service = installed.host.service(name)
     assert service.is_running
     assert service.is_enabled
@@ -97,6 +103,8 @@ def test_nothing_listens_but_what_is_planned(installed: Installed) -> None:
 
 def test_ruleset_is_the_golden_one(installed: Installed) -> None:
     loaded = installed.machine.check("nft", "--stateless", "list", "ruleset")
+    for newer, words in NEWER_WORDS.items():
+        loaded = loaded.replace(newer, words)
     assert loaded == GOLDEN.read_text(encoding="utf-8")
 
 

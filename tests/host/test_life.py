@@ -42,7 +42,7 @@ def console(installed: Installed) -> str:
 @pytest.fixture(scope="module")
 def newer(installed: Installed) -> Iterator[str]:
     """The same kit, newer: one more line, signed anew. It is copied into the machine."""
-    copy = machines.CACHE / "newer-kit"
+    copy = machines.CACHE / f"newer-kit-{installed.kit.release}"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(installed.kit.directory, copy)
     with (copy / "requirements.txt").open("a", encoding="utf-8") as file:
