@@ -20,6 +20,7 @@ from appliance.cli import (
     metrics,
     openapi,
     privacy_test,
+    ready,
     report,
     serve,
     settings,
@@ -45,6 +46,7 @@ app.command("engine")(engine.run)
 app.add_typer(bundle.app, name="bundle")
 app.command("evaluate")(evaluate.evaluate)
 app.command("exporter")(exporter.run)
+app.command("ready")(ready.run)
 app.command("egress")(egress.run)
 app.add_typer(backup.app, name="backup")
 app.command("privacy-test")(privacy_test.run)
