@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _make(options: argparse.Namespace) -> None:
-    wanted = release.read(options.release)
+    wanted = release.read(options.release, options.variant)
     out: Path = options.out
     if out.exists() and any(out.iterdir()) and not (out / contents.FILE_NAME).is_file():
         raise KitFailed(f"{out} holds something that is no kit. Name an empty directory: KIT=DIR.")

@@ -7,13 +7,12 @@ import json
 import subprocess
 import zipfile
 from dataclasses import asdict, dataclass
-from email.parser import HeaderParser
 from pathlib import Path
 
 from appliance.core import sbom
 from appliance.core.manifest import Manifest
 from appliance.core.sbom import Component
-from deploy.kit import debian
+from deploy.kit import debian, wheels
 from deploy.kit.release import Release
 
 FILE_NAME = "kit.toml"
@@ -91,9 +90,7 @@ def commit(root: Path) -> str:
 def _wheels(directory: Path) -> list[Component]:
     found = []
     for wheel in sorted(directory.glob("*.whl")):
-        with zipfile.ZipFile(wheel) as archive:
-            name = next(entry for entry in archive.namelist() if entry.endswith(".dist-info/METADATA"))
-            fields = HeaderParser().parsestr(archive.read(name).decode("utf-8", "replace"))
+        fields = wheels.described(wheel)
         package, version = fields["Name"], fields["Version"]
         licence = fields.get("License-Expression", "")
         purl = f"pkg:pypi/{package.lower()}@{version}"

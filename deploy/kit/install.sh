@@ -20,6 +20,9 @@ while [ $# -gt 0 ]; do
 	*) break ;;
 	esac
 done
+# Relative names are those of where the caller stands; from here on this stands in the kit.
+case $key in '' | /*) ;; *) key=$PWD/$key ;; esac
+case $inventory in '' | /*) ;; *) inventory=$PWD/$inventory ;; esac
 [ "$(id -u)" = 0 ] || stop "This must be run as root. Run: sudo sh $kit/install …"
 [ -r "$key" ] || stop "No kit key. Name the public key file of the kit's maker: --key KEY.pem"
 [ -r "$inventory" ] || stop "No inventory. Copy $kit/ansible/inventory.example.yml, fill it in and name it: --inventory FILE"

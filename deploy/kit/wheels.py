@@ -8,8 +8,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
+from email.message import Message
+from email.parser import HeaderParser
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from deploy.kit.release import KitFailed
 
@@ -25,6 +31,8 @@ REQUIREMENTS, ANSIBLE_REQUIREMENTS = "requirements.txt", "requirements-ansible.t
 #: Tags of wheels that run on all the releases: glibc 2.36 is the oldest.
 _PLATFORMS = ("manylinux1", "manylinux2010", "manylinux2014", *(f"manylinux_2_{minor}" for minor in range(36, 4, -1)))
 _PIP = ("-m", "pip", "--quiet", "--no-input", "--disable-pip-version-check")
+#: What vLLM lists and text does not need; in no lock (docs/decisions.md).
+_LEFT_OUT = {"torchaudio", "torchcodec", "torchvision"}
 #: What a wheel is built from.
 _SOURCES = ("appliance", "models", "pyproject.toml", "README.md", "LICENSE")
 
@@ -40,19 +48,44 @@ def collect(variant: str, python: str, root: Path, target: Path, cache: Path) ->
         cache: wheels of earlier runs; what is there with the right hash is not fetched again.
 
     Raises:
-        KitFailed: a wheel cannot be had, or none fits that Python.
+        KitFailed: a wheel cannot be had, none fits that Python, or one needs on it what no lock has.
     """
     locks = root / "deploy" / "locks"
     parts = {name: (locks / f"{name}.txt").read_text(encoding="utf-8") for name in (*LOCKS[variant], ANSIBLE_LOCK)}
     cache.mkdir(parents=True, exist_ok=True)
     for name in parts:
         _download(locks / f"{name}.txt", python, target, cache)
+    if missing := lacking(target, python):
+        raise KitFailed(f"On Python {python} {missing}, and no lock has that. Add it to pyproject.toml; make lock.")
     own = project(root, target)
     name, version = own.name.split("-")[:2]
     line = f"{name}=={version} --hash=sha256:{_sha256(own)}\n"
     content = _merged([parts[lock] for lock in LOCKS[variant]]) + line
     (target.parent / REQUIREMENTS).write_text(content, encoding="utf-8")
     (target.parent / ANSIBLE_REQUIREMENTS).write_text(_merged([parts[ANSIBLE_LOCK]]), encoding="utf-8")
+
+
+def lacking(directory: Path, python: str) -> str:
+    """What a wheel there needs on that Python and the directory has not: ``vllm needs six``; empty if all is there.
+
+    The locks are made on one Python, and what is needed on another alone is not in them by itself.
+    """
+    machine = {"python_version": python, "python_full_version": f"{python}.0", "extra": ""}
+    stated = [described(wheel) for wheel in sorted(directory.glob("*.whl"))]
+    there = {canonicalize_name(fields["Name"]) for fields in stated} | _LEFT_OUT
+    for fields in stated:
+        for need in map(Requirement, fields.get_all("Requires-Dist") or []):
+            wanted = need.marker is None or need.marker.evaluate(machine)
+            if wanted and canonicalize_name(need.name) not in there:
+                return f"{fields['Name']} needs {need.name}"
+    return ""
+
+
+def described(wheel: Path) -> Message:
+    """What a wheel states about itself: ``Name``, ``Version``, ``Requires-Dist`` and the rest."""
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(entry for entry in archive.namelist() if entry.endswith(".dist-info/METADATA"))
+        return HeaderParser().parsestr(archive.read(name).decode("utf-8", "replace"))
 
 
 def project(root: Path, target: Path) -> Path:

@@ -33,7 +33,7 @@ def test_sbom_lists_wheels_and_packages_by_hash(tmp_path: Path) -> None:
     (tmp_path / "debs").mkdir()
     fields = f"Package: nftables\nArchitecture: amd64\nVersion: 1.0\nDepends: libc6,\n  zlib\nSHA256: {'a' * 64}\n"
     (tmp_path / "debs" / "Packages").write_text(fields + "\n", encoding="utf-8")
-    assert contents.write_sbom(KIT, release.read("debian-12"), None, tmp_path) == 2
+    assert contents.write_sbom(KIT, release.read("debian-12", "cpu"), None, tmp_path) == 2
     listed = json.loads((tmp_path / "sbom.cdx.json").read_text(encoding="utf-8"))["components"]
     assert {part["purl"] for part in listed} == {"pkg:pypi/one@1.0", "pkg:deb/debian/nftables@1.0?arch=amd64"}
     assert all(len(part["hashes"][0]["content"]) == 64 for part in listed)

@@ -43,7 +43,7 @@ def test_directory_without_packages_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_keyring_is_named(tmp_path: Path) -> None:
-    release = Release("debian-99", "3.99", tmp_path / "absent.gpg", ())
+    release = Release("debian-99", "3.99", (), tmp_path / "absent.gpg", ())
     with pytest.raises(KitFailed, match=r"absent\.gpg is missing"):
         debian.collect(release, ["nftables"], tmp_path, tmp_path / "cache")
 

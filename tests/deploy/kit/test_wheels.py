@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,16 @@ def test_engine_is_in_the_kits_that_have_one() -> None:
     assert "\nvllm-cpu==" in names("cpu")
     assert "\ntorch==2.13.0+cpu" in names("cpu")
     assert "vllm" not in names("gateway")
+
+
+@pytest.mark.parametrize(("python", "said"), [("3.11", ""), ("3.12", "vllm needs six"), ("3.13", "vllm needs six")])
+def test_what_a_newer_python_needs_and_no_lock_has_is_named(tmp_path: Path, python: str, said: str) -> None:
+    needs = (
+        'Requires-Dist: six>=1.16; python_version > "3.11"\nRequires-Dist: torchaudio\nRequires-Dist: a; extra == "b"\n'
+    )
+    with zipfile.ZipFile(tmp_path / "vllm-1-py3-none-any.whl", "w") as archive:
+        archive.writestr("vllm-1.dist-info/METADATA", f"Name: vllm\nVersion: 1\n{needs}")
+    assert wheels.lacking(tmp_path, python) == said
 
 
 def test_projects_wheel_is_the_same_for_the_same_files(tmp_path: Path) -> None:

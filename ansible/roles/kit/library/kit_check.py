@@ -37,13 +37,15 @@ EXAMPLES = r"""
 """
 RETURN = r"""
 kit:
-  description: What kit.toml states, and C(id), the first digits of the SHA-256 of SHA256SUMS.
+  description: What kit.toml states, C(id), the first digits of the SHA-256 of SHA256SUMS, and C(repositories), the
+    directories of Debian packages.
   type: dict
   returned: success
 """
 
 SUMS, SIGNATURE, STATED = "SHA256SUMS", "SHA256SUMS.sig", "kit.toml"
 FORMAT = 1
+REPOSITORIES = ("debs", "nvidia", "extra")
 _LINE = re.compile(r"(?P<digest>[0-9a-f]{64})  (?P<name>[^\\\n]+)")
 
 
@@ -76,7 +78,8 @@ def check(directory: Path, public_key: str) -> dict[str, Any]:
         raise Refused(
             f"The kit is of format {kit.get('format')}, this playbook takes {FORMAT}. Use the playbook in the kit."
         )
-    return {**kit, "id": f"{kit['version']}-{_sha256(directory / SUMS)[:12]}"}
+    repositories = [name for name in REPOSITORIES if f"{name}/Packages" in stated]
+    return {**kit, "id": f"{kit['version']}-{_sha256(directory / SUMS)[:12]}", "repositories": repositories}
 
 
 def _require_signature(directory: Path, public_key: str) -> None:
