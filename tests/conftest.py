@@ -20,6 +20,17 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("appliance")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests stay together when several processes share them (``--dist loadgroup``).
+
+    A file's tests share its fixtures. All that start whole processes or vLLM stay in one: two models are too much for a machine.
+    """
+    for item in items:
+        whole = item.get_closest_marker("e2e") or item.get_closest_marker("process")
+        item.add_marker(pytest.mark.xdist_group("processes" if whole else item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Async tests run on asyncio, the only event loop the appliance uses."""

@@ -50,7 +50,13 @@ def missing() -> str:
     absent = [package for name, package in NEEDED.items() if shutil.which(name) is None]
     if absent:
         return f"apt-get install {' '.join(absent)}"
-    return ""
+    allowed = subprocess.run(
+        ["unshare", "--mount", "--net", "--pid", "--fork", "mount", "-t", "tmpfs", "none", "/mnt"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"no namespaces of one's own here ({allowed.stderr.strip()})" if allowed.returncode else ""
 
 
 def bare_root(codename: str = "bookworm", mirror: str = "http://deb.debian.org/debian") -> Path:
@@ -206,9 +212,16 @@ class Machine:
             *(f"--bind-ro={self.kit}:{KIT_PLACE}", "--console=pipe"),
             *(f"--bind-ro={here}:{there}" for here, there in self.binds.items()),
         ]
+        # Its network is its own, and so are the kernel's settings of it: they are set at boot as on a real box.
+        environment = {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
         with (self.layer / "console.log").open("ab") as console:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+                env=environment,
             )
         until(self._find_leader, BOOT_SECONDS, self._console)
         until(self._is_up, BOOT_SECONDS, self._console)
