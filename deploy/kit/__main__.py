@@ -58,14 +58,18 @@ def _make(options: argparse.Namespace) -> None:
 
 
 def _collect(options: argparse.Namespace, wanted: Release, making: Path) -> None:
-    packages = debian.wanted(making / "ansible" / "roles")
-    (making / "debs").mkdir()
-    count = debian.collect(wanted, packages, making / "debs", CACHE / "apt" / wanted.name)
-    print(f"  Debian packages for {wanted.name}: {count}", flush=True)
+    packages, beside = debian.wanted(making / "ansible" / "roles"), []
     if options.nvidia:
         print(f"  packages of the NVIDIA driver: {debian.add(options.nvidia, making / 'nvidia')}", flush=True)
+        packages += debian.driver(making / "ansible" / "roles", wanted)
+        beside.append(making / "nvidia")
     if options.debs:
         print(f"  further packages: {debian.add(options.debs, making / 'extra')}", flush=True)
+        packages += [fields["Package"] for fields in debian.listed(making / "extra")]
+        beside.append(making / "extra")
+    (making / "debs").mkdir()
+    count = debian.collect(wanted, packages, making / "debs", CACHE / "apt" / wanted.name, beside)
+    print(f"  Debian packages for {wanted.name}: {count}", flush=True)
     (making / "wheels").mkdir()
     wheels.collect(options.variant, wanted.python, ROOT, making / "wheels", options.wheels or CACHE / "wheels")
     print(f"  wheels for Python {wanted.python}: {sum(1 for _ in (making / 'wheels').iterdir())}", flush=True)

@@ -36,15 +36,21 @@ _DIRECTORIES = (
 def wanted(roles: Path) -> list[str]:
     """The packages that the roles name, sorted: every list in their defaults whose name ends in ``_packages``."""
     found: set[str] = set()
-    for file in sorted(roles.glob("*/defaults/main.yml")):
-        values: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        for name, packages in values.items():
+    for role in sorted(path.name for path in roles.iterdir()):
+        for name, packages in _defaults(roles, role).items():
             if name.endswith(VARIABLE_SUFFIX):
                 found.update(packages)
     return sorted(found)
 
 
-def collect(release: Release, packages: Iterable[str], target: Path, cache: Path) -> int:
+def driver(roles: Path, release: Release) -> list[str]:
+    """The packages of NVIDIA's driver and of what builds its kernel module, as the role ``nvidia`` has them."""
+    stated = _defaults(roles, "nvidia")
+    distribution = release.name.partition("-")[0].capitalize()
+    return [*stated["nvidia_build_tools"][distribution], *stated["nvidia_driver"][distribution]]
+
+
+def collect(release: Release, packages: Iterable[str], target: Path, cache: Path, beside: Iterable[Path] = ()) -> int:
     """Fill ``target`` with the packages and all they depend on, and apt's index of them; how many there are.
 
     Args:
@@ -52,19 +58,20 @@ def collect(release: Release, packages: Iterable[str], target: Path, cache: Path
         packages: names.
         target: an empty directory.
         cache: kept between runs: package lists and what was downloaded.
+        beside: directories made by :func:`add`: what their packages depend on comes along, they themselves do not.
 
     Raises:
         KitFailed: apt cannot reach its mirror, or knows a package not.
     """
     if not release.keyring.is_file():
         raise KitFailed(f"{release.keyring} is missing: install the keyring package of {release.name}.")
-    apt, archives = _apt(release, cache), cache / "var/cache/apt/archives"
+    apt, archives = _apt(release, cache, beside), cache / "var/cache/apt/archives"
     _run([*apt, "update"])
     install = [*apt, "install", "--yes", *BASE, *packages]
     # Told of a place for downloads that is empty, apt lists all it would fetch, also what an earlier run left.
     chosen = _run([*install, "--option=Dir::Cache::Archives=none/", "--print-uris"])
     _run([*install, "--download-only"])
-    for name in (line.split()[1] for line in chosen.splitlines() if line.startswith("'")):
+    for name in (line.split()[1] for line in chosen.splitlines() if line.startswith("'http")):
         shutil.copyfile(archives / name, target / _plain(name))
     return index(target)
 
@@ -103,12 +110,18 @@ def listed(directory: Path) -> Iterator[dict[str, str]]:
             yield {name: value for name, _, value in lines}
 
 
-def _apt(release: Release, cache: Path) -> list[str]:
+def _defaults(roles: Path, role: str) -> dict[str, Any]:
+    file = roles / role / "defaults" / "main.yml"
+    return (yaml.safe_load(file.read_text(encoding="utf-8")) or {}) if file.is_file() else {}
+
+
+def _apt(release: Release, cache: Path, beside: Iterable[Path]) -> list[str]:
     for name in _DIRECTORIES:
         (cache / name).mkdir(parents=True, exist_ok=True)
     status = cache / "var/lib/dpkg/status"
     status.write_text("", encoding="utf-8")
     lines = [f"deb [signed-by={release.keyring}] {source}\n" for source in release.sources]
+    lines += [f"deb [trusted=yes] file:{directory.absolute()} ./\n" for directory in beside]
     (cache / "etc/apt/sources.list").write_text("".join(lines), encoding="utf-8")
     options = {
         "Dir": str(cache),
@@ -133,6 +146,6 @@ def _run(command: list[str], directory: Path | None = None) -> str:
 
 def _plain(name: str) -> str:
     """The file's name without the epoch, as on Debian's mirrors: apt writes it with ``%3a``, which is no part of a path."""
-    head, _, rest = name.partition("_")
+    head, separator, rest = name.partition("_")
     version = rest.rpartition("%3a")[2]
-    return f"{head}_{version}"
+    return f"{head}{separator}{version}"

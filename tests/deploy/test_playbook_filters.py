@@ -93,15 +93,16 @@ def private(key: ec.EllipticCurvePrivateKey, passphrase: bytes = b"") -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
 
-def academy(directory: Path, days_left: int = 90) -> Files:
+def academy(directory: Path, days_left: int = 90, name: str = NAME) -> Files:
     """A CA and a certificate by it, for one name and no address."""
+    directory.mkdir(parents=True, exist_ok=True)
     files = Files(directory / "server.crt", directory / "server.key", directory / "ca.crt")
     root, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     pem = serialization.Encoding.PEM
     files.authority.write_bytes(
         issue("The academy's CA", root, "The academy's CA", root, authority=True).public_bytes(pem)
     )
-    made = issue(NAME, key, "The academy's CA", root, days_left=days_left)
+    made = issue(name, key, "The academy's CA", root, days_left=days_left)
     files.certificate.write_bytes(made.public_bytes(pem))
     files.key.write_bytes(private(key))
     return files
@@ -134,7 +135,6 @@ def test_certificate_for_another_name_is_refused(tmp_path: Path) -> None:
 
 
 def test_certificate_of_another_ca_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
     files, other = academy(tmp_path), academy(tmp_path / "other")
     files.authority = other.authority
     assert files.fault().startswith("Apps would refuse the certificate: ")

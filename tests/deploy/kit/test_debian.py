@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.kit import debian
+from deploy.kit import debian, release
 from deploy.kit.release import KitFailed, Release
 
 ROLES = Path(__file__).resolve().parents[3] / "ansible" / "roles"
@@ -26,11 +26,21 @@ def test_list_in_any_role_is_found(tmp_path: Path) -> None:
     assert debian.wanted(tmp_path) == ["a", "b"]
 
 
+@pytest.mark.parametrize("distribution", ["debian-12", "debian-13", "ubuntu-24.04"])
+def test_driver_comes_with_what_builds_it_and_the_kernel_it_is_for(distribution: str) -> None:
+    named = debian.driver(ROLES, release.read(distribution, "gpu"))
+    assert "dkms" in named
+    assert [name for name in named if name.startswith("linux-headers-")]
+    assert [name for name in named if name.startswith("linux-image-")]
+    assert [name for name in named if "nvidia" in name]
+
+
 @pytest.mark.parametrize(
     ("cached", "plain"),
     [
         ("nftables_1.0.6-2_amd64.deb", "nftables_1.0.6-2_amd64.deb"),
         ("auditd_1%3a3.0.9-1_amd64.deb", "auditd_3.0.9-1_amd64.deb"),
+        ("grafana.deb", "grafana.deb"),
     ],
 )
 def test_file_is_named_without_an_epoch(cached: str, plain: str) -> None:
@@ -43,9 +53,9 @@ def test_directory_without_packages_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_keyring_is_named(tmp_path: Path) -> None:
-    release = Release("debian-99", "3.99", (), tmp_path / "absent.gpg", ())
+    absent = Release("debian-99", "3.99", (), tmp_path / "absent.gpg", ())
     with pytest.raises(KitFailed, match=r"absent\.gpg is missing"):
-        debian.collect(release, ["nftables"], tmp_path, tmp_path / "cache")
+        debian.collect(absent, ["nftables"], tmp_path, tmp_path / "cache")
 
 
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None or shutil.which("dpkg-scanpackages") is None, reason="no dpkg-dev")
