@@ -65,7 +65,10 @@ class GatewaySettings(Section):
     max_schema_properties: int = Field(256, ge=1, description="Most properties in a JSON schema, all levels together.")
     max_tools: int = Field(64, ge=1, description="Most tools in one request.")
     max_connections: int = Field(
-        4096, ge=1, description="Most client connections held at once; a request on a further one gets 503."
+        4096,
+        ge=1,
+        description="Most client connections held at once; a request on a further one gets 503. Half as many TLS handshakes "
+        "may be under way, for ten seconds each; where there are more, the oldest gives way.",
     )
     max_running_requests: int | None = Field(
         None,

@@ -47,7 +47,7 @@ FAMILIES = (
     ),
     Family("appliance_cancelled_total", "counter", "Requests whose client left before the end.", ("route",)),
     Family("appliance_streams_open", "gauge", "Streams whose first token has been sent and whose end has not."),
-    Family("appliance_connections_open", "gauge", "Connections of clients held by the public listener."),
+    Family("appliance_connections_open", "gauge", "Connections of clients held by the public listener, with TLS handshakes under way."),
     Family("appliance_connections_limit", "gauge", "How many it may hold."),
     Family(
         "appliance_request_seconds", "histogram",

@@ -54,11 +54,11 @@ class GatewayProtocol(HttpToolsProtocol):
         self._header_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._caller: Caller | None = None
-        self._expect_headers()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Take the connection, or cut it off where there are far too many."""
         super().connection_made(transport)
+        self._expect_headers()
         if len(self.connections) > self.max_connections * 3 // 2:
             transport.abort()
 

@@ -9,6 +9,7 @@ import time
 
 import uvicorn
 
+from appliance.gateway.handshake import Handshakes
 from appliance.gateway.tls import LOOK_SECONDS, Certificate
 from appliance.notify import Heartbeat, Notifier
 
@@ -24,6 +25,7 @@ class PublicServer(uvicorn.Server):
         notifier: told once the listener takes connections, and that the event loop turns.
         watchdog_seconds: how often it wants to be told; None for never.
         certificate: renewed at SIGHUP, and when its files change; None without TLS.
+        handshakes: given up when it stops.
     """
 
     def __init__(
@@ -32,12 +34,14 @@ class PublicServer(uvicorn.Server):
         notifier: Notifier,
         watchdog_seconds: float | None = None,
         certificate: Certificate | None = None,
+        handshakes: Handshakes | None = None,
     ) -> None:
         super().__init__(config)
         self._notifier = notifier
         self._watchdog_seconds = watchdog_seconds
         self._heart = Heartbeat(notifier, watchdog_seconds)
         self._certificate = certificate
+        self._handshakes = handshakes
         self._look_at = time.monotonic() + LOOK_SECONDS
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -60,6 +64,8 @@ class PublicServer(uvicorn.Server):
         self._notifier.stopping()
         if self._watchdog_seconds is not None:
             self._notifier.patience((self.config.timeout_graceful_shutdown or 0) + CLOSING_SECONDS)
+        if self._handshakes is not None:
+            self._handshakes.close()
         await super().shutdown(sockets)
 
     def _renew(self, certificate: Certificate) -> None:

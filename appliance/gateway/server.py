@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import time
+from typing import cast
 
 import uvicorn
 
@@ -20,6 +21,7 @@ from appliance.gateway.app import compose
 from appliance.gateway.asgi import ASGIApp
 from appliance.gateway.engine_metrics import EngineMetrics
 from appliance.gateway.exposition import Exposition
+from appliance.gateway.handshake import Handshake, Handshakes
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.protocol import GatewayProtocol
 from appliance.gateway.public_server import PublicServer
@@ -74,9 +76,10 @@ def _serve(
         # asked for is no failure.
         signal.signal(number, lambda *_: None)
     metrics = Metrics()
-    config = configure(settings, compose(settings, metrics), metrics, certificate)
-    public = PublicServer(config, Notifier(notify_socket()), watchdog_seconds(), certificate)
-    metrics.watch(connections_open=lambda: len(public.server_state.connections))
+    config = configure(settings, compose(settings, metrics), metrics)
+    handshakes = None if certificate is None else secure(config, certificate)
+    public = PublicServer(config, Notifier(notify_socket()), watchdog_seconds(), certificate, handshakes)
+    metrics.watch(connections_open=lambda: len(public.server_state.connections) + len(handshakes or ()))
     # What lives as long as the process is not looked at again by the collector, and what a request leaves is
     # freed by reference counts: the default of a collection every 700 objects took a fifth of the processor.
     gc.collect()
@@ -95,16 +98,13 @@ def beside(settings: Settings, metrics: Metrics, listener: socket.socket) -> Adm
     return AdminServer(pages, listener)
 
 
-def configure(
-    settings: Settings, app: ASGIApp, metrics: Metrics | None = None, certificate: Certificate | None = None
-) -> uvicorn.Config:
+def configure(settings: Settings, app: ASGIApp, metrics: Metrics | None = None) -> uvicorn.Config:
     """How uvicorn serves the application.
 
     Args:
         settings: the whole tree.
         app: the public listener's application.
         metrics: count what never reaches it.
-        certificate: answer over TLS, and in no other way.
     """
     metrics = metrics or Metrics()
     gateway = settings.gateway
@@ -117,7 +117,7 @@ def configure(
         "on_refusal": staticmethod(metrics.refused),
     }
     protocol = type("Protocol", (GatewayProtocol,), limits)
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
         http=protocol,
         loop="uvloop",
@@ -132,10 +132,21 @@ def configure(
         timeout_graceful_shutdown=round(gateway.shutdown_grace_seconds),
         backlog=BACKLOG,
     )
-    if certificate is not None:
-        config.load()  # it would make a context of its own otherwise
-        config.ssl = certificate.context
-    return config
+
+
+def secure(config: uvicorn.Config, certificate: Certificate) -> Handshakes:
+    """Have uvicorn answer over TLS, and in no other way; returns the account of its handshakes.
+
+    Args:
+        config: as :func:`configure` makes it.
+        certificate: what to answer with.
+    """
+    config.load()
+    protocol = cast("type[GatewayProtocol]", config.http_protocol_class)
+    handshakes = Handshakes(protocol.max_connections)
+    parts = {"protocol": protocol, "context": certificate.context, "account": handshakes}
+    config.http_protocol_class = type("SecureProtocol", (Handshake,), parts)
+    return handshakes
 
 
 def _affordable_connections(wanted: int) -> int:
