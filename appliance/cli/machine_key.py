@@ -8,21 +8,47 @@ Anybody checks such a signature with the public half and OpenSSL:
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from appliance import durable
 from appliance.bundles import sign, trust
+from appliance.cli import state
+from appliance.cli.state import StateDir
 from appliance.errors import StatementUnusable, StateUnusable
 from appliance.settings import Settings
 
 PRIVATE_NAME, PUBLIC_NAME = "machine-key.pem", "machine-key.pub.pem"
 _PUBLIC_MODE = 0o644
+
+
+def show(
+    state_dir: StateDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print the public key that tells this box's statements and backups from anybody else's, and its fingerprint.
+
+    The key is made if there is none. Keep what is printed away from the box (docs/evidence.md).
+
+    Example: appliance machine-key > machine-key.pub.pem
+    """
+    tree = state.load(state_dir)
+    signer(tree)
+    public = public_path(tree)
+    text = public.read_text(encoding="ascii")
+    if as_json:
+        typer.echo(json.dumps({"public_key": text, "fingerprint": fingerprint(public), "file": str(public)}))
+        return
+    typer.echo(text, nl=False)
+    typer.echo(f"fingerprint  {fingerprint(public)}", err=True)
 
 
 def public_path(tree: Settings) -> Path:

@@ -17,6 +17,7 @@ from appliance.cli import (
     exporter,
     gateway,
     keys,
+    machine_key,
     metrics,
     openapi,
     privacy_test,
@@ -50,6 +51,7 @@ app.command("ready")(ready.run)
 app.command("egress")(egress.run)
 app.add_typer(backup.app, name="backup")
 app.command("privacy-test")(privacy_test.run)
+app.command("machine-key")(machine_key.show)
 app.command("report")(report.report)
 app.command("upkeep")(upkeep.upkeep)
 app.command("usage")(usage.usage)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from appliance.cli import machine_key
+from appliance.cli.main import app
 from appliance.errors import StatementUnusable, StateUnusable
 from appliance.settings import Settings
 
@@ -52,3 +55,20 @@ def test_what_is_no_key_is_told(state_dir: Path) -> None:
         machine_key.fingerprint(state_dir / "absent")
     with pytest.raises(StateUnusable):
         machine_key.signer(Settings(state_dir=state_dir / "x"))
+
+
+def test_command_prints_the_public_half_that_signatures_are_checked_with(state_dir: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["machine-key", "--state-dir", str(state_dir)])
+    (tmp_path / "printed.pem").write_text(done.stdout)
+    signature = machine_key.signer(Settings(state_dir=state_dir))(b"statement")
+    assert machine_key.verifier(tmp_path / "printed.pem")(b"statement", signature)
+    assert done.stderr == f"fingerprint  {machine_key.fingerprint(tmp_path / 'printed.pem')}\n"
+    assert "PRIVATE" not in done.output
+
+
+def test_command_says_the_same_as_json(state_dir: Path) -> None:
+    printed = CliRunner().invoke(app, ["machine-key", "--state-dir", str(state_dir)])
+    told = json.loads(CliRunner().invoke(app, ["machine-key", "--state-dir", str(state_dir), "--json"]).stdout)
+    assert told["public_key"] == printed.stdout
+    assert told["file"] == str(state_dir / "upkeep" / "machine-key.pub.pem")
+    assert told["fingerprint"] in printed.stderr
