@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -32,8 +33,18 @@ from tests.host.machine import ADDRESS, CACHE, KIT_PLACE, PREFIX, ROOT, Machine,
 if not os.environ.get("HOST_TESTS"):
     collect_ignore_glob = ["test_*.py"]
 
-ORDER = ["test_refusals", "test_installed", "test_life"]
+ORDER = [
+    "test_refusals",
+    "test_installed",
+    "test_evidence",
+    "test_monitoring",
+    "test_backup",
+    "test_life",
+    "test_certificate",
+]
 NAME, PORT = "tutor.test", 8443
+#: Where the machine puts its backups, and here the recovery key they are encrypted to: it never gets to the machine.
+BACKUPS, RECOVERY_KEY = "/mnt/backup", CACHE / "recovery-key.txt"
 #: After which it hangs.
 INSTALL_SECONDS = 3600
 INVENTORY: dict[str, Any] = {
@@ -108,10 +119,19 @@ class Installed:
 
 def play(machine: Machine, *arguments: str, place: str = KIT_PLACE, **changes: Any) -> Result:
     """Run the kit's installer inside, with the inventory of these tests and changes to it."""
-    box = {"ansible_connection": "local", **INVENTORY, **changes}
+    backup = {"appliance_backup_directory": BACKUPS, "appliance_backup_recipient": recipient()}
+    box = {"ansible_connection": "local", **INVENTORY, **backup, **changes}
     machine.write("/root/box.yml", yaml.safe_dump({"appliance": {"hosts": {"box-1": box}}}))
     named = ("--key", "/root/kit-key.pem", "--inventory", "/root/box.yml")
     return machine.run("sh", f"{place}/install", *named, *arguments, timeout=INSTALL_SECONDS)
+
+
+def recipient() -> str:
+    """The public recovery key; the pair is made once, by the command for it, away from the machine."""
+    if not RECOVERY_KEY.exists():
+        RECOVERY_KEY.parent.mkdir(parents=True, exist_ok=True)
+        machines.checked([sys.executable, "-m", "appliance", "backup", "keygen", "--out", str(RECOVERY_KEY)], cwd=ROOT)
+    return re.findall(r"age1[0-9a-z]+", RECOVERY_KEY.read_text(encoding="ascii"))[0]
 
 
 def changed(result: Result) -> int:

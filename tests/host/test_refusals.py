@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.host.conftest import Kit, changed, play
-from tests.host.machine import Machine
+from deploy.kit import seal
+from deploy.kit.__main__ import CACHE as KIT_CACHE
+from tests.deploy.test_playbook_filters import academy
+from tests.host.conftest import NAME, Kit, changed, play
+from tests.host.machine import KIT_PLACE, Machine
+
+#: The inventory of an academy with a certificate of its own.
+ACADEMY = {
+    "tls_source": "files",
+    **{
+        f"tls_{what}_file": f"/root/academy/{file}"
+        for what, file in (("certificate", "server.crt"), ("key", "server.key"), ("ca", "ca.crt"))
+    },
+}
+#: Where a copy of the kit lies that can be altered: a layer over it, in memory.
+ALTERED = "/run/altered"
 
 WRONGS: list[tuple[dict[str, Any], str]] = [
     ({"appliance_lan_subnets": ["10.77.0.2/24"]}, "'10.77.0.2/24' is no subnet of a building. Write it as"),
@@ -16,7 +33,14 @@ WRONGS: list[tuple[dict[str, Any], str]] = [
     ({"appliance_lan_subnets": []}, "appliance_lan_subnets is empty. Name at least one subnet"),
     ({"appliance_address": "10.77.0.9"}, "The box has no address '10.77.0.9', it has 10.77.0.2."),
     ({"appliance_ntp_servers": ["pool.ntp.org"]}, "'pool.ntp.org' is no IP address."),
+    ({"appliance_admin_keys": None}, "argument 'appliance_admin_keys' is of type NoneType"),
     ({"appliance_admin_keys": []}, "appliance_admin_keys has no usable public SSH key"),
+    ({"appliance_address": ""}, "appliance_address is empty, it has 10.77.0.2. Set the address on its interface, or"),
+    ({"appliance_name": ""}, "'' is no host name. Set appliance_name to the name apps will call, in lower case."),
+    ({"appliance_lan_subnet": ["10.77.0.0/24"]}, "There is no variable 'appliance_lan_subnet'. Did you mean"),
+    ({"appliance_address": None, "tls_sourse": "files"}, "There is no variable 'tls_sourse'. Did you mean tls_source?"),
+    ({"tls_source": "files"}, "There is no file '' where Ansible runs: set tls_certificate_file to the whole path."),
+    ({"tls_source": "acme"}, "value of tls_source must be one of: local, files, got: acme"),
     ({"preflight_spare_disk_gib": 100_000}, "are needed. Free some, or mount a larger disk there."),
     ({"preflight_cpu_memory_gib": 4_000, "preflight_gpu_memory_gib": 4_000}, "GiB of memory and 4000 are needed. Add"),
 ]
@@ -42,7 +66,7 @@ def test_wrong_inventory_stops_before_anything_is_changed(ready: Machine, change
 def test_kit_for_a_gpu_is_refused_where_there_is_none(ready: Machine, kit: Kit) -> None:
     stated = {
         "variant": "gpu",
-        "release": "debian-12",
+        "release": kit.release,
         "architecture": "amd64",
         "disk_bytes": 1,
         "made_at": 1,
@@ -55,10 +79,131 @@ def test_kit_for_a_gpu_is_refused_where_there_is_none(ready: Machine, kit: Kit) 
 
 
 def test_clock_from_before_the_kit_is_refused(ready: Machine, kit: Kit) -> None:
-    stated = {"variant": "cpu", "release": "debian-12", "architecture": "amd64", "disk_bytes": 1, "id": "x"}
+    stated = {"variant": "cpu", "release": kit.release, "architecture": "amd64", "disk_bytes": 1, "id": "x"}
     result = play(ready, "--extra-vars", json.dumps({"kit_checked": {"kit": {**stated, "made_at": 2**33}}}))
     assert result.rc != 0
     assert "Set it (date --set=" in " ".join(result.out.split())
+    assert changed(result) == 0
+
+
+@pytest.fixture
+def altered(ready: Machine) -> Iterator[Path]:
+    """The kit at :data:`ALTERED` in the machine, to be altered; its path from here."""
+    ready.check("mkdir", "-p", "/run/layer", ALTERED)
+    ready.check("mount", "-t", "tmpfs", "tmpfs", "/run/layer")
+    ready.check("mkdir", "/run/layer/upper", "/run/layer/work")
+    layers = f"lowerdir={KIT_PLACE},upperdir=/run/layer/upper,workdir=/run/layer/work"
+    ready.check("mount", "-t", "overlay", "overlay", "-o", layers, ALTERED)
+    yield Path(f"/proc/{ready.leader}/root{ALTERED}")
+    ready.check("umount", ALTERED, "/run/layer")
+
+
+def sealed(kit: Path, **stated: str) -> Path:
+    """The kit with other statements about it, signed again by its maker."""
+    lines = (kit / "kit.toml").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if line.partition(" ")[0] not in stated]
+    added = [f"{name} = {json.dumps(value)}" for name, value in stated.items()]
+    (kit / "kit.toml").write_text("\n".join([*kept, *added, ""]), encoding="utf-8")
+    seal.write(kit, KIT_CACHE / "signing-key.pem")
+    return kit
+
+
+def by_installer(machine: Machine) -> tuple[int, str]:
+    """What the altered kit's own installer says."""
+    result = play(machine, place=ALTERED)
+    return result.rc, result.out
+
+
+def by_playbook(machine: Machine) -> tuple[int, str]:
+    """What a good playbook says to the altered kit, as on boxes that are installed over ssh."""
+    result = play(machine, "--extra-vars", f"appliance_kit_dir={ALTERED}")
+    assert changed(result) == 0
+    return result.rc, " ".join(result.out.split())
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [(by_installer, "The kit was changed after it was signed"), (by_playbook, "holds a changed wheels/")],
+)
+def test_flipped_byte_in_a_wheel_is_refused(
+    ready: Machine, altered: Path, ask: Callable[[Machine], tuple[int, str]], said: str
+) -> None:
+    wheel = next(altered.glob("wheels/appliance-*.whl"))
+    content = bytearray(wheel.read_bytes())
+    content[len(content) // 2] ^= 1
+    wheel.write_bytes(content)
+    code, answer = ask(ready)
+    assert code != 0
+    assert said in answer
+
+
+@pytest.mark.parametrize("ask", [by_installer, by_playbook])
+def test_kit_for_another_release_is_refused(
+    ready: Machine, kit: Kit, altered: Path, ask: Callable[[Machine], tuple[int, str]]
+) -> None:
+    sealed(altered, release="debian-11")
+    code, said = ask(ready)
+    assert code != 0
+    assert "The kit is for debian-11 " in said
+    assert kit.release in said
+
+
+@pytest.fixture
+def card(ready: Machine) -> Iterator[Machine]:
+    """A machine that sees a card of NVIDIA's, and the variables of a firmware that starts signed systems alone."""
+    for place in ("/sys/bus", "/sys/firmware"):
+        ready.check("mount", "-t", "tmpfs", "tmpfs", place)
+    ready.check("mkdir", "-p", "/sys/bus/pci/devices/0000:01:00.0", "/sys/firmware/efi/efivars")
+    ready.check("sh", "-c", "echo 0x10de > /sys/bus/pci/devices/0000:01:00.0/vendor")
+    variable = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+    ready.check("sh", "-c", f"printf '\\006\\000\\000\\000\\001' > {variable}")
+    yield ready
+    ready.check("umount", "/sys/bus", "/sys/firmware")
+
+
+def test_card_without_a_driver_is_refused(card: Machine, altered: Path) -> None:
+    sealed(altered, variant="gpu")
+    result = play(card, place=ALTERED, preflight_gpu_memory_gib=1)
+    assert result.rc != 0
+    assert "The GPU's driver is missing, 580 or newer is needed, and the kit brings none." in " ".join(
+        result.out.split()
+    )
+    assert changed(result) == 0
+
+
+def test_secure_boot_that_would_keep_the_driver_out_is_refused(card: Machine, altered: Path) -> None:
+    (altered / "nvidia").mkdir()
+    shutil.copyfile(altered / "debs" / "Packages", altered / "nvidia" / "Packages")
+    sealed(altered, variant="gpu")
+    result = play(card, place=ALTERED, preflight_gpu_memory_gib=1)
+    assert result.rc != 0
+    assert "Secure boot is on and would keep out the driver that is built on this box." in " ".join(result.out.split())
+    assert changed(result) == 0
+
+
+@pytest.mark.parametrize(
+    ("days_left", "key_of", "name", "said"),
+    [
+        (90, "other", NAME, "/root/academy/server.key is not the key of /root/academy/server.crt: name the two that"),
+        (-1, "own", NAME, "Apps would refuse the certificate: certificate has expired."),
+        (
+            90,
+            "own",
+            "else.test",
+            f"Apps would refuse the certificate: Hostname mismatch, certificate is not valid for '{NAME}'.",
+        ),
+    ],
+    ids=["key", "expired", "name"],
+)
+def test_certificate_that_apps_would_refuse_is_refused(
+    ready: Machine, days_left: int, key_of: str, name: str, said: str
+) -> None:
+    files = academy(ready.root / "root/academy", days_left, name)
+    if key_of == "other":
+        shutil.copyfile(academy(ready.root / "root/academy/other").key, files.key)
+    result = play(ready, **ACADEMY)
+    assert result.rc != 0
+    assert said in " ".join(result.out.split())
     assert changed(result) == 0
 
 
