@@ -123,7 +123,7 @@ def check(path: Path, verify: Callable[[bytes, bytes], bool] | None) -> Note:
     if verify is not None and not verify(content, signature):
         raise BackupUnusable(
             f"The note beside {path.name} is not signed by the machine key.",
-            remedy="Do not restore it before you know who wrote it.",
+            remedy="Name the public key of the box that made it with --machine-key. Do not restore it before you know who did.",
         )
     if not whole or note.file != path.name:
         raise BackupUnusable(f"{path.name} is damaged: it is not the file that its note names.", remedy=_OLDER)
