@@ -35,7 +35,7 @@ WRONGS: list[tuple[dict[str, Any], str]] = [
     ({"appliance_ntp_servers": ["pool.ntp.org"]}, "'pool.ntp.org' is no IP address."),
     ({"appliance_admin_keys": None}, "argument 'appliance_admin_keys' is of type NoneType"),
     ({"appliance_admin_keys": []}, "appliance_admin_keys has no usable public SSH key"),
-    ({"appliance_address": ""}, "appliance_address is empty, it has 10.77.0.2. Set the address on its interface, or"),
+    ({"appliance_address": ""}, "appliance_address is empty, the box has 10.77.0.2. Set the address on its interface, or"),
     ({"appliance_name": ""}, "'' is no host name. Set appliance_name to the name apps will call, in lower case."),
     ({"appliance_lan_subnet": ["10.77.0.0/24"]}, "There is no variable 'appliance_lan_subnet'. Did you mean"),
     ({"appliance_address": None, "tls_sourse": "files"}, "There is no variable 'tls_sourse'. Did you mean tls_source?"),
@@ -151,14 +151,17 @@ def test_kit_for_another_release_is_refused(
 @pytest.fixture
 def card(ready: Machine) -> Iterator[Machine]:
     """A machine that sees a card of NVIDIA's, and the variables of a firmware that starts signed systems alone."""
-    for place in ("/sys/bus", "/sys/firmware"):
-        ready.check("mount", "-t", "tmpfs", "tmpfs", place)
+    # A container's /sys is a small read-only layout of its own.
+    ready.check("mount", "-t", "tmpfs", "tmpfs", "/sys/bus")
+    ready.check("mount", "-o", "remount,rw", "/sys")
     ready.check("mkdir", "-p", "/sys/bus/pci/devices/0000:01:00.0", "/sys/firmware/efi/efivars")
     ready.check("sh", "-c", "echo 0x10de > /sys/bus/pci/devices/0000:01:00.0/vendor")
     variable = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
     ready.check("sh", "-c", f"printf '\\006\\000\\000\\000\\001' > {variable}")
     yield ready
-    ready.check("umount", "/sys/bus", "/sys/firmware")
+    ready.check("umount", "/sys/bus")
+    ready.check("rm", "-r", "/sys/firmware")
+    ready.check("mount", "-o", "remount,ro", "/sys")
 
 
 def test_card_without_a_driver_is_refused(card: Machine, altered: Path) -> None:
