@@ -3,7 +3,7 @@
 Left out of every other run: `make test-host` sets HOST_TESTS. HOST_KIT names a
 kit that is there already; HOST_VARIANT=gateway makes one without the engine,
 with which the tests that need a model are skipped; HOST_RELEASE=debian-13 makes
-it for that release. The machine runs what the kit is for.
+it for that release, without the engine. The machine runs what the kit is for.
 """
 
 from __future__ import annotations
@@ -162,7 +162,9 @@ def kit() -> Kit:
     if given := os.environ.get("HOST_KIT"):
         directory = Path(given)
     else:
-        variant, release = os.environ.get("HOST_VARIANT", "cpu"), os.environ.get("HOST_RELEASE", "debian-12")
+        release = os.environ.get("HOST_RELEASE", "debian-12")
+        # Of the engine for CPUs there are kits for Debian 12 alone.
+        variant = os.environ.get("HOST_VARIANT", "cpu" if release == "debian-12" else "gateway")
         directory = CACHE / f"kit-{release}"
         command = [sys.executable, "-m", "deploy.kit", "--out", str(directory), "--variant", variant]
         command += ["--release", release]
