@@ -35,7 +35,10 @@ WRONGS: list[tuple[dict[str, Any], str]] = [
     ({"appliance_ntp_servers": ["pool.ntp.org"]}, "'pool.ntp.org' is no IP address."),
     ({"appliance_admin_keys": None}, "argument 'appliance_admin_keys' is of type NoneType"),
     ({"appliance_admin_keys": []}, "appliance_admin_keys has no usable public SSH key"),
-    ({"appliance_address": ""}, "appliance_address is empty, the box has 10.77.0.2. Set the address on its interface, or"),
+    (
+        {"appliance_address": ""},
+        "appliance_address is empty, the box has 10.77.0.2. Set the address on its interface, or",
+    ),
     ({"appliance_name": ""}, "'' is no host name. Set appliance_name to the name apps will call, in lower case."),
     ({"appliance_lan_subnet": ["10.77.0.0/24"]}, "There is no variable 'appliance_lan_subnet'. Did you mean"),
     ({"appliance_address": None, "tls_sourse": "files"}, "There is no variable 'tls_sourse'. Did you mean tls_source?"),
