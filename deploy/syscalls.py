@@ -99,6 +99,8 @@ def profile(service: str, known: Mapping[str, tuple[str, ...]]) -> dict[str, Any
         *(rule for name, rules in _JUDGED.items() if said[name] == "yes" for rule in rules()),
     ]
     apart = {name for rule in judged for name in rule["names"]}
+    # libseccomp takes no rule that does what the default does.
+    judged = [rule for rule in judged if rule.get("errnoRet") != errno.EPERM]
     # A rule about the arguments of a call opens nothing that is not in the sets.
     judged = [
         rule | {"names": kept} for rule in judged if (kept := [name for name in rule["names"] if name in allowed])
