@@ -12,6 +12,7 @@ from appliance import settings
 from appliance.cli import preflight
 from appliance.core.preflight import Needs
 from appliance.errors import NotEnoughDisk, PortTaken, SettingsInvalid, StateUnusable
+from tests.cli.foreground import free_port
 
 
 @pytest.fixture
@@ -60,6 +61,7 @@ def test_the_facts_are_those_of_this_machine(state_dir, monkeypatch, taken_port:
 
 
 def test_the_admin_port_is_looked_at_too_unless_it_is_off_or_any(monkeypatch, taken_port: int) -> None:
+    monkeypatch.setenv("APPLIANCE_GATEWAY__PORT", str(free_port()))
     monkeypatch.setenv("APPLIANCE_GATEWAY__ADMIN_PORT", str(taken_port))
     with pytest.raises(PortTaken, match="APPLIANCE_GATEWAY__ADMIN_PORT"):
         preflight.check(settings.load(), Needs(memory_bytes=0, disk_bytes=0, cpu_engine=False))
