@@ -194,7 +194,7 @@ def test_what_the_units_refuse_is_refused(service: str) -> None:
         "another namespace": ("setns", 0, 0),
         "clone3": ("clone3", 0, 0),
         "another personality": ("personality", 0x0040000),
-        "set-user-ID": ("fchmod", 0, 0o4755),
+        "set-user-ID": ("fchmod", 99, 0o4755),
         "create set-group-ID": ("openat", -100, 0, 0o100, 0o2644),
         "openat2": ("openat2", -100, 0, 0, 0),
         **{
