@@ -65,5 +65,12 @@ if [ "$(cat "$tools/installed" 2>/dev/null || true)" != "$wanted" ]; then
 		stop "Ansible cannot be installed from the kit."
 	echo "$wanted" >"$tools/installed"
 fi
+# sudo forgets where an administrator is connected from. Preflight asks for it, so that nobody is cut off.
+above=$PPID
+while [ -z "${SSH_CONNECTION:-}" ] && [ "${above:-0}" -gt 1 ]; do
+	SSH_CONNECTION=$(tr '\0' '\n' <"/proc/$above/environ" 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p' | head -n 1)
+	above=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$above/status" 2>/dev/null)
+done
+export SSH_CONNECTION
 LC_ALL=C.UTF-8 ANSIBLE_CONFIG="$kit/ansible/ansible.cfg" PYTHONDONTWRITEBYTECODE=1 exec "$tools/bin/ansible-playbook" \
 	--inventory "$inventory" --extra-vars "appliance_kit_dir=$kit appliance_kit_key_file=$key" "$kit/ansible/site.yml" "$@"

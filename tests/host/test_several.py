@@ -134,6 +134,23 @@ def test_connection_that_would_be_cut_off_is_refused(office: Office) -> None:
     assert changes(result) == []
 
 
+def test_session_on_the_box_that_would_be_cut_off_is_refused(office: Office) -> None:
+    box = office.boxes["box-1"]
+    stated = {**office.stated(box), "ansible_connection": "local", "appliance_admin_subnets": ["10.99.0.0/24"]}
+    del stated["appliance_kit_key_file"]
+    box.write(f"/home/{ADMIN}/box.yml", yaml.safe_dump({"appliance": {"hosts": {"box-1": stated}}}))
+    box.write(f"/home/{ADMIN}/kit-key.pem", (office.place / "kit-key.pem").read_text(encoding="ascii"))
+    way = ["-i", str(office.place / "key"), "-o", f"UserKnownHostsFile={office.place}/known_hosts"]
+    install = f"echo {PASSWORD} | sudo -S sh {KIT_PLACE}/install --key kit-key.pem --inventory box.yml"
+    command = box.beside("ssh", *way, f"{ADMIN}@{box.address}", install)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
+    assert done.returncode != 0
+    assert "This connection comes from 10.77.0.1, which is in none of appliance_admin_subnets." in " ".join(
+        done.stdout.split()
+    )
+    assert changes(Result(done.returncode, done.stdout)) == []
+
+
 def test_both_are_installed_by_one_play(office: Office) -> None:
     result = office.play(password=True)
     assert result.rc == 0, result.out[-6000:]
