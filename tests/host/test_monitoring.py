@@ -83,6 +83,7 @@ def test_no_alert_is_on_or_about_to_be_but_what_is_explained(installed: Installe
 
     explained = ALWAYS | (WITHOUT_AN_ENGINE if installed.kit.variant == "gateway" else set())
     machines.until(lambda: set(on()) == explained, SETTLE_SECONDS, lambda: str(on()))
+    assert on().keys() == explained
 
 
 def test_alerts_reach_alertmanager(installed: Installed) -> None:
@@ -90,6 +91,7 @@ def test_alerts_reach_alertmanager(installed: Installed) -> None:
         return {one["labels"]["alertname"] for one in ask(installed, f"{ALERTMANAGER}/api/v2/alerts")}
 
     machines.until(lambda: arrived() >= ALWAYS, SETTLE_SECONDS, lambda: str(arrived()))
+    assert arrived() >= ALWAYS
 
 
 @pytest.mark.parametrize("port", [9090, 9093, 9100, 8081])
