@@ -79,6 +79,23 @@ RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
     && PYTHONHASHSEED=0 python3 -m compileall -q -f --invalidation-mode unchecked-hash \
         -x /torch/testing/_internal/py312_ /opt/appliance/venv/lib
 
+# --- What Triton would compile at its first use of a GPU, compiled here: no compiler goes along ----------------------
+FROM runtime AS extras-cpu
+SHELL ["/bin/sh", "-eu", "-c"]
+RUN install -d /extras/bin
+
+FROM engine AS extras-gpu
+SHELL ["/bin/sh", "-eu", "-c"]
+RUN apt-get update -q \
+    && apt-get install -y -q --no-install-recommends gcc=4:12.* libc6-dev=2.36-* libpython3.11-dev=3.11.* \
+    && rm -rf /var/lib/apt/lists/*
+COPY deploy/container/prebuilt.py deploy/container/stand_in.py /src/
+RUN python3 /src/prebuilt.py --site /opt/appliance/venv/lib/python3.11/site-packages --out /extras/prebuilt \
+    && install -D -m 0755 /src/stand_in.py /extras/bin/gcc
+
+# hadolint ignore=DL3006
+FROM extras-${VARIANT} AS extras
+
 # --- The appliance itself, apart: a new release shares the layers above --------------------------------------------
 FROM engine AS program
 SHELL ["/bin/sh", "-eu", "-c"]
@@ -94,6 +111,7 @@ RUN --mount=type=bind,from=tools,source=/usr/lib/python3/dist-packages/pip,targe
     && PYTHONHASHSEED=0 python3 -m compileall -q -f --invalidation-mode unchecked-hash -s /program /program/opt
 
 FROM engine AS assembled
+COPY --from=extras /extras /opt/appliance
 COPY --from=program /program/opt/appliance /opt/appliance
 
 # --- The list of everything in it ----------------------------------------------------------------------------------
@@ -124,7 +142,7 @@ LABEL org.opencontainers.image.title="appliance" \
       org.opencontainers.image.documentation="docs/container.md" \
       org.opencontainers.image.base.name="docker.io/library/debian:bookworm-slim"
 COPY --from=listed /sbom.cdx.json /opt/appliance/sbom.cdx.json
-ENV PATH=/opt/appliance/venv/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+ENV PATH=/opt/appliance/venv/bin:/opt/appliance/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     LANG=C.UTF-8 \
     PYTHONDONTWRITEBYTECODE=1
 WORKDIR /

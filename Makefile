@@ -18,7 +18,7 @@ define pin
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build-env bench bench-exporter demo test test-unit test-e2e test-host lint lint-ansible format docs dashboards lock offline-kit clean
+.PHONY: help bootstrap build-env bench bench-exporter demo test test-unit test-e2e test-host test-container lint lint-ansible format docs dashboards lock offline-kit clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ test-e2e: bootstrap ## The tests with real vLLM and the real Llama
 
 test-host: bootstrap ## A booted machine, installed by the playbook from a kit and examined: as root, with systemd-container, debootstrap, tcpdump
 	@HOST_TESTS=1 $(BIN)/python -m pytest tests/host
+
+test-container: bootstrap ## The image, built from Debian's packages and the locks, and the appliance in containers: as root, with podman and buildah
+	@CONTAINER_TESTS=1 $(BIN)/python -m pytest -s tests/container
 
 bench: bootstrap ## The gateway beside nginx, LiteLLM and vllm-router (docs/benchmarks.md); PART= one part, ENGINE=real, WRITE=1
 	@command -v wrk >/dev/null || { echo "error: wrk is missing. Run: sudo apt-get install -y wrk nginx-light" >&2; exit 1; }
