@@ -36,6 +36,7 @@ if not os.environ.get("HOST_TESTS"):
 ORDER = [
     "test_refusals",
     "test_installed",
+    "test_accounts",
     "test_lynis",
     "test_evidence",
     "test_monitoring",
