@@ -125,12 +125,12 @@ def git(*words: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def image(options: tuple[str, ...]) -> str:
+def image(request: pytest.FixtureRequest) -> str:
     """The image's tag, built; CONTAINER_IMAGE names one that is there already."""
     if given := os.environ.get("CONTAINER_IMAGE"):
         return given
     podman.base()
-    seconds = podman.build(IMAGE, *options)
+    seconds = podman.build(IMAGE, *request.getfixturevalue("options"))
     print(f"\nbuilt in {seconds:.0f} s")
     return IMAGE
 
