@@ -35,7 +35,7 @@ demo: bootstrap ## Start the appliance and ask it one question; ONCE=1 ends afte
 	@$(BIN)/appliance demo $(if $(filter-out 0 no,$(ONCE)),--once)
 
 test: bootstrap ## All tests that need no GPU: unit, contracts, end to end with real vLLM
-	@$(BIN)/python -m pytest -n auto --dist loadgroup
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-unit: bootstrap ## The unit tests on all cores: no vLLM, no whole processes, no contracts
 	@$(BIN)/python -m pytest -m "not e2e and not process" --ignore=tests/contracts -n auto --dist loadfile

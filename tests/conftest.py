@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from appliance.settings import PREFIX
+
+ROOT = Path(__file__).resolve().parents[1]
 
 # On a machine under load a slow example or a slow draw says nothing.
 hypothesis.settings.register_profile(
@@ -20,15 +25,25 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("appliance")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests stay together when several processes share them (``--dist loadgroup``).
+class Together(LoadScopeScheduling):
+    """How several processes share the tests: a file's stay together, and all that start whole processes or vLLM in one.
 
-    A file's tests share its fixtures. All that start whole processes or vLLM stay in one: two models are too much for a machine.
+    Two models at once are too much for a machine.
     """
-    for item in items:
-        whole = item.get_closest_marker("e2e") or item.get_closest_marker("process")
-        item.add_marker(pytest.mark.xdist_group("processes" if whole else item.path.stem))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return "processes" if _starts_processes(file) else file
+
+
+@functools.cache
+def _starts_processes(file: str) -> bool:
+    return file.startswith("tests/e2e/") or "pytest.mark.process" in (ROOT / file).read_text(encoding="utf-8")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """The scheduler of ``pytest -n``."""
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")

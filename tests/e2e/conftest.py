@@ -55,8 +55,6 @@ class Box:
     admin_url: str
 
 
-# Before the hook that keeps marked tests in one process.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every test in this folder is an end-to-end test with time for a start of the engine."""
     for item in items:
