@@ -66,6 +66,13 @@ def test_wrong_inventory_stops_before_anything_is_changed(ready: Machine, change
     assert changed(result) == 0
 
 
+def test_trial_on_a_bare_machine_says_that_nothing_is_against_it_and_changes_nothing(ready: Machine) -> None:
+    result = play(ready, "--check")
+    assert result.rc == 0, result.out[-4000:]
+    assert "Nothing is against the installation, and nothing was changed." in " ".join(result.out.split())
+    assert changed(result) == 0
+
+
 def test_kit_for_a_gpu_is_refused_where_there_is_none(ready: Machine, kit: Kit) -> None:
     stated = {
         "variant": "gpu",
