@@ -56,7 +56,7 @@ def components(root: Path, wheels: Sequence[Path], without: Sequence[Path]) -> l
             for one in tree.distributions(root)
         ),
         *(
-            Component("file", f"/{path}", "", sha256=_sha256(root / path))
+            Component("file", f"/{path}", "", sha256="" if path in tree.RUNTIMES else _sha256(root / path))
             for path in (str(file.relative_to(root)) for file in tree.files(root, without))
             if not tree.belongs(path, listed)
         ),

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +23,10 @@ from deploy.kit.release import KitFailed, Release
 
 #: As the maintainers of Debian's own images leave out.
 _EXCLUDED = ("man", "info", "locale", "doc", "lintian", "linda", "groff", "omf", "help", "gnome/help")
+#: What an installation leaves behind: device nodes, this machine's name, logs, locks, earlier versions of files.
+_LEAVINGS = re.compile(
+    r"(\./)?(dev/.+|etc/(hostname|resolv\.conf|\w+-)|var/(log|cache)/.+|var/lib/(apt/lists/.+|dpkg/\w+-old))"
+)
 
 
 def make(wanted: Release, out: Path) -> None:
@@ -52,7 +58,18 @@ def make(wanted: Release, out: Path) -> None:
         making.unlink(missing_ok=True)
         said = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:"))]
         raise KitFailed(f"The base of the image cannot be made: {(said or ['no word'])[-1]}")
-    making.rename(out)
+    cleaned = making.with_suffix(".cleaned")
+    clean(making, cleaned)
+    making.unlink()
+    cleaned.rename(out)
+
+
+def clean(source: Path, target: Path) -> None:
+    """Copy an archive of a file system without what its installation left behind; directories stay."""
+    with tarfile.open(source) as given, tarfile.open(target, "w") as kept:
+        for member in given:
+            if member.isdir() or not _LEAVINGS.fullmatch(member.name):
+                kept.addfile(member, given.extractfile(member) if member.isreg() else None)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,6 +17,9 @@ from pathlib import Path, PurePosixPath
 
 _DPKG = "var/lib/dpkg"
 _NOT_FILES = frozenset({"proc", "sys", "dev"})
+#: Where a runtime, and a build, puts files of its own in place of what the image has.
+RUNTIMES = frozenset({"etc/hostname", "etc/hosts", "etc/resolv.conf"})
+_MARKS = frozenset({"run/.containerenv", ".dockerenv"})
 
 
 @dataclass(frozen=True)
@@ -86,12 +89,12 @@ def belongs(path: str, listed: frozenset[str] | set[str]) -> bool:
 
 def files(root: Path, without: Iterable[Path] = ()) -> Iterator[Path]:
     """Every regular file below ``root``, sorted; not what the kernel shows, and not below ``without``."""
-    skipped = {root / name for name in _NOT_FILES} | set(without)
+    skipped = {root / name for name in _NOT_FILES | _MARKS} | set(without)
     for folder, names, entries in os.walk(root):
         here = Path(folder)
         names[:] = sorted(name for name in names if here / name not in skipped)
         for name in sorted(entries):
-            if stat.S_ISREG((here / name).lstat().st_mode):
+            if here / name not in skipped and stat.S_ISREG((here / name).lstat().st_mode):
                 yield here / name
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -100,16 +101,22 @@ def base() -> None:
 def wheelhouse(locks: Iterable[str], folder: Path) -> Path:
     """A directory with every wheel of these locks, from the index that this machine's pip is set to."""
     folder.mkdir(parents=True, exist_ok=True)
-    for lock in locks:
+    files = [ROOT / "deploy" / "locks" / f"{lock}.txt" for lock in locks]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    whole = CACHE / f"wheels-{digest[:16]}"
+    if whole.is_file():  # asking the index for each takes minutes
+        return folder
+    for file in files:
         done = _run(
             [
                 *(sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"),
                 *("--no-deps", "--require-hashes", "--only-binary=:all:", f"--find-links={folder}", f"--dest={folder}"),
-                f"--requirement={ROOT}/deploy/locks/{lock}.txt",
+                f"--requirement={file}",
             ],
             BUILD_SECONDS,
         )
-        assert done.returncode == 0, f"the wheels of {lock}.txt cannot be had: {done.stderr[-1000:]}"
+        assert done.returncode == 0, f"the wheels of {file.name} cannot be had: {done.stderr[-1000:]}"
+    whole.touch()
     return folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,19 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
         lines.append(command)
         archive = next(Path(word) for word in command if word.endswith(".making"))
-        archive.write_bytes(b"tar")
+        with tarfile.open(archive, "w") as tar:
+            for name in (
+                "./etc/",
+                "./etc/passwd",
+                "./etc/passwd-",
+                "./etc/hostname",
+                "./dev/null",
+                "./var/log/",
+                "./var/log/dpkg.log",
+            ):
+                member = tarfile.TarInfo(name.rstrip("/"))
+                member.type = tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
+                tar.addfile(member)
         return subprocess.CompletedProcess(
             command, int(archive.name == ".bad.tar.making"), "", "I: so far\nE: no mirror\n"
         )
@@ -34,6 +47,8 @@ def test_base_is_of_today_with_security_and_without_manuals(called: list[list[st
     assert {"--variant=minbase", "--format=tar", "bookworm", "--dpkgopt=path-exclude=/usr/share/man/*"} <= set(line)
     assert any(word.startswith("deb ") and "bookworm-security" in word for word in line)
     assert [path.name for path in tmp_path.iterdir()] == ["base.tar"]
+    with tarfile.open(tmp_path / "base.tar") as tar:
+        assert tar.getnames() == ["./etc", "./etc/passwd", "./var/log"]
 
 
 def test_failure_is_one_line_and_leaves_nothing(called: list[list[str]], tmp_path: Path, capsys) -> None:

@@ -46,6 +46,8 @@ def root(tmp_path: Path) -> Path:
         f"{SITE}/tool/a,b.txt": "named with a comma",
         "opt/appliance/venv/bin/tool": "script",
         "etc/passwd": "root",
+        "etc/resolv.conf": "this machine's",
+        "run/.containerenv": "the builder's",
         "proc/cpuinfo": "the kernel's",
     }
     for name, content in contents.items():
@@ -69,9 +71,17 @@ def test_distributions_have_the_licence_that_they_state(root: Path) -> None:
     assert tree.distributions(root) == [Distribution("Tool", "1.2", "MIT")]
 
 
+def test_what_a_runtime_puts_in_is_listed_without_a_digest(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "tool-1.2-py3-none-any.whl").write_bytes(b"wheel")
+    parts = {part.name: part for part in command.components(root, [tmp_path], [])}
+    assert parts["/etc/resolv.conf"].sha256 == ""
+    assert parts["/etc/passwd"].sha256
+
+
 def test_only_what_nobody_lists_is_nobodys(root: Path) -> None:
     assert strangers(root) == [
         "etc/passwd",
+        "etc/resolv.conf",
         f"{SITE}/tool/__pycache__/other.cpython-311.pyc",
         "var/lib/dpkg/status",
     ]
