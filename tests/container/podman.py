@@ -31,6 +31,8 @@ NEEDED = {
     "mmdebstrap": "mmdebstrap",
     "catatonit": "catatonit",
     "netavark": "netavark",
+    "aardvark-dns": "aardvark-dns",
+    "iptables": "iptables",
 }
 _PLACES = os.pathsep.join([os.defpath, "/usr/sbin", "/usr/lib/podman", "/usr/libexec/podman"])
 _STORAGE = ("--root", f"{CACHE}/storage", "--runroot", "/run/appliance-container", "--storage-driver", "overlay")

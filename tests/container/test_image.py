@@ -144,7 +144,7 @@ def test_image_says_what_it_is_and_runs_as_nobody_special(image: str) -> None:
     assert config["StopSignal"] in {"SIGTERM", "15"}
     labels = {name.removeprefix("org.opencontainers.image."): value for name, value in config["Labels"].items()}
     assert labels["version"] == __version__
-    assert labels["revision"] == git("rev-parse", "HEAD")
+    assert git("cat-file", "-t", labels["revision"]) == "commit"
     assert {"title", "description", "licenses", "created", "base.name", "documentation"} <= set(labels)
     assert not any("://" in value for value in labels.values())
     assert "PIP" not in json.dumps(stated), "where the builder's packages come from is nobody's business"
@@ -188,14 +188,16 @@ def test_build_is_sent_only_what_is_named(tmp_path: Path) -> None:
     assert odd == []
 
 
-def test_second_build_of_the_commit_is_the_same_to_the_byte(exported: Image, options: tuple[str, ...]) -> None:
-    """Only what the Dockerfile does anew; the base is the same, and Debian's mirror is asked again."""
+def test_second_build_of_the_commit_is_the_same_to_the_byte(image: str, options: tuple[str, ...]) -> None:
+    """Only what the Dockerfile does anew; the base is the same, and Debian's mirror is asked again.
+
+    An image's id is the digest of its configuration, which has the digest of every layer's archive in it.
+    """
     tag = f"{IMAGE}-again"
     print(f"\nbuilt again, without any layer of the first time, in {podman.build(tag, *options, cached=False):.0f} s")
     try:
-        again = export(tag, CACHE / "oci-again")
-        assert [layer.digest for layer in again.layers] == [layer.digest for layer in exported.layers]
-        assert again.config == exported.config
+        first, again = (json.loads(podman.podman("image", "inspect", name))[0] for name in (image, tag))
+        assert again["RootFS"]["Layers"] == first["RootFS"]["Layers"]
+        assert again["Id"] == first["Id"]
     finally:
         podman.podman("rmi", "--force", tag)
-        shutil.rmtree(CACHE / "oci-again", ignore_errors=True)
