@@ -5,8 +5,8 @@
 #
 # Wheels come from the package index that pip is told of (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, or a pip.conf mounted
 # at /etc/pip.conf), or, without any index, from --build-context wheelhouse=DIR; by the hashes of deploy/locks either
-# way. Builds of one commit on one base differ in time stamps only, and with buildah's
-# --timestamp, or BuildKit's rewrite-timestamp=true, in nothing.
+# way. With buildah's --timestamp the layers of two builds of one commit on one base are the same to the byte
+# (tests/container/test_image.py builds twice).
 ARG BASE=docker.io/library/debian:bookworm-slim
 # gpu: the official vLLM and the CUDA libraries it names. cpu: for evaluation, never for students.
 ARG VARIANT=gpu
