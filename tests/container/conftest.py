@@ -193,7 +193,9 @@ class Runner:
 
     def arguments(self, service: str) -> list[str]:
         """Of ``podman run``, as the project has it and as far as this machine can."""
-        stated = self.project.arguments(service, self.network, self.prefix)
+        stated = list(self.project.arguments(service, self.network, self.prefix))
+        if service == "exporter":  # its port is fixed in the file, and this machine may have an exporter already
+            stated = [word.replace(":9400:", f":{free_port()}:") for word in stated]
         kept, changes = podman.lowered(stated)
         self.changes.update(f"{service}: {change}" for change in changes)
         masks = [mask for program, mask in self._masks.items() if (service, program) != ("engine", SHELL)]
