@@ -203,6 +203,7 @@ def test_second_build_of_the_commit_has_the_same_layers_to_the_byte(image: str, 
         first, again = (json.loads(podman.podman("image", "inspect", name))[0] for name in (image, tag))
     finally:
         podman.podman("rmi", "--force", tag)
+        podman.podman("image", "prune", "--force")  # the stages of this build: 4 GB
     assert again["RootFS"]["Layers"] == first["RootFS"]["Layers"]
     for stated in (first, again):
         for name in ("Id", "Digest", "RepoTags", "RepoDigests", "NamesHistory", "Parent"):
