@@ -59,6 +59,8 @@ def _make(options: argparse.Namespace) -> None:
 
 def _collect(options: argparse.Namespace, wanted: Release, making: Path) -> None:
     packages, beside = debian.wanted(making / "ansible" / "roles"), []
+    if options.variant == "gpu":
+        packages += debian.compiler(making / "ansible" / "roles")
     if options.nvidia:
         print(f"  packages of the NVIDIA driver: {debian.add(options.nvidia, making / 'nvidia')}", flush=True)
         packages += debian.driver(making / "ansible" / "roles", wanted)

@@ -50,6 +50,11 @@ def driver(roles: Path, release: Release) -> list[str]:
     return [*stated["nvidia_build_tools"][distribution], *stated["nvidia_driver"][distribution]]
 
 
+def compiler(roles: Path) -> list[str]:
+    """The packages by which the engine compiles what it loads onto a GPU, as the role ``nvidia`` has them."""
+    return [*_defaults(roles, "nvidia")["nvidia_compiler"]]
+
+
 def collect(release: Release, packages: Iterable[str], target: Path, cache: Path, beside: Iterable[Path] = ()) -> int:
     """Fill ``target`` with the packages and all they depend on, and apt's index of them; how many there are.
 

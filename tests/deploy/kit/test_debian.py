@@ -35,6 +35,13 @@ def test_driver_comes_with_what_builds_it_and_the_kernel_it_is_for(distribution:
     assert [name for name in named if "nvidia" in name]
 
 
+def test_engine_on_a_gpu_has_a_compiler_and_pythons_headers_and_no_other_box_has() -> None:
+    # triton/backends/nvidia/driver.c includes Python.h and is compiled where the engine first uses a card.
+    named = debian.compiler(ROLES)
+    assert {"gcc", "libc6-dev", "python3-dev"} <= set(named)
+    assert not set(named) & set(debian.wanted(ROLES))
+
+
 @pytest.mark.parametrize(
     ("cached", "plain"),
     [
