@@ -397,7 +397,7 @@ class ModelUnusable(OperatorError):
 
     key = "model_unusable"
     message = "The model directory cannot be used."
-    remedy = "Run `appliance demo` to prepare the embedded model, or install a bundle."
+    remedy = "Install a bundle: `appliance bundle install FILE --activate`; to try it out, `appliance demo` makes one."
     exit_code = 65
 
 

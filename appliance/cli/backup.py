@@ -153,6 +153,9 @@ def restore_backup(
     replace: Annotated[
         bool, typer.Option("--replace", help="Set aside what is in the state directory; it is kept beside.")
     ] = False,
+    unproven: Annotated[
+        bool, typer.Option("--unproven", help="Take it although no machine key is there to tell who made it.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Put a backup into the state directory; the gateway must be stopped.
@@ -164,8 +167,14 @@ def restore_backup(
     """
     tree = state.load(state_dir)
     key = recovery_key.read(identity)
-    # On a fresh host there is no key to compare with; --machine-key names the one that was written down.
+    # On a fresh host there is no key to compare with; --machine-key names the one that was written down. Anybody who has
+    # the public recovery key can make a backup that opens, with API keys of their own in it.
     fits = _verifier(tree, own_machine_key)
+    if fits is None and not unproven:
+        raise BackupUnusable(
+            "Nothing here tells which box made this backup: there is no machine key to compare with.",
+            remedy="Name the public key of that box with --machine-key; if it is lost, --unproven takes the backup on trust.",
+        )
     note = store.check(file, fits)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     audit: dict[str, Any] = {}

@@ -137,10 +137,12 @@ class KeyRing:
         """Log changes only."""
         if reason == self._reported:
             return
-        self._reported = reason
+        before, self._reported = self._reported, reason
         if reason == _NO_KEYS:
             _log.info(_NO_KEYS, remedy="make one with `appliance keys create`; it works at once")
         elif reason:
             _log.error("key database is not usable, known keys go on working", reason=reason, count=len(self._keys))
+        elif before == _NO_KEYS:
+            _log.info("first keys", count=len(self._keys))
         else:
             _log.info("key database is usable again", count=len(self._keys))

@@ -100,8 +100,9 @@ def test_a_fresh_host_serves_the_same_key_and_its_audit_goes_on(state: Path, key
                 AlreadyRunning,
             )
         fresh = state.parent / "b"
-        restored = ok("restore", made["file"], "--identity", key_file, "--state-dir", fresh)
-        assert (restored["audit"], restored["signed"]) == ("whole", False)
+        public = state / "upkeep" / "machine-key.pub.pem"
+        restored = ok("restore", made["file"], "--identity", key_file, "--state-dir", fresh, "--machine-key", public)
+        assert (restored["audit"], restored["signed"]) == ("whole", True)
         before = RecordReader(fresh / "records.sqlite3").verify()
         with gateway(fresh, engine):
             pass
@@ -133,7 +134,7 @@ def test_every_command_says_it_in_words_too(state: Path, key_file: Path) -> None
     (file,) = (state.parent / "backups").glob("*.age")
     assert file.name in run("list", "--state-dir", state).stdout
     assert "content      whole" in run("verify", file, "--state-dir", state, "--identity", key_file).stdout
-    said = run("restore", file, "--identity", key_file, "--state-dir", state.parent / "b").stdout
+    said = run("restore", file, "--identity", key_file, "--state-dir", state.parent / "b", "--unproven").stdout
     assert "signature    not checked" in said
     assert "AGE-SECRET-KEY-1" in run("keygen").stdout
 
@@ -165,6 +166,16 @@ def test_a_backup_of_another_machine_is_refused_by_the_machine_key_that_was_writ
     assert isinstance(result.exception, BackupUnusable)
     assert "not signed by the machine key" in str(result.exception)
     assert ok("restore", genuine, *fresh)["signed"] is True
+
+
+def test_a_backup_whose_maker_nobody_can_tell_is_refused_unless_taken_on_trust(state: Path, key_file: Path) -> None:
+    file = ok("create", "--state-dir", state)["file"]
+    fresh = ["--identity", key_file, "--state-dir", state.parent / "fresh"]
+    result = run("restore", file, *fresh)
+    assert isinstance(result.exception, BackupUnusable)
+    assert "--machine-key" in result.exception.remedy
+    assert not (state.parent / "fresh" / "keys.sqlite3").exists()
+    assert ok("restore", file, *fresh, "--unproven")["signed"] is False
 
 
 def test_a_state_that_is_not_empty_is_set_aside_only_when_told_so(state: Path, key_file: Path) -> None:
