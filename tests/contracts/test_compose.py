@@ -29,12 +29,21 @@ def named_volumes(service: str) -> dict[str, str]:
     return {name: rest for name, rest in (one.split(":", 1) for one in short) if name in BASE["volumes"]}
 
 
-def targets(service: str) -> list[str]:
-    found = []
-    for volume in BASE["services"][service]["volumes"]:
-        path = volume["target"] if isinstance(volume, dict) else volume.removesuffix(":ro").rpartition(":")[2]
-        found.append(path)
+def mounts(service: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a service of volumes and binds has mounted, by target."""
+    found = {}
+    for entry in service["volumes"]:
+        mount = (
+            entry
+            if isinstance(entry, dict)
+            else dict(zip(("source", "target", "mode"), entry.split(":"), strict=False))
+        )
+        found[mount["target"]] = mount
     return found
+
+
+def targets(service: str) -> list[str]:
+    return list(mounts(BASE["services"][service]))
 
 
 def seconds(text: str) -> int:
@@ -174,13 +183,43 @@ def test_without_a_gpu_nothing_changes_but_image_device_and_model() -> None:
     assert {service["image"] for service in services.values()} == {"${APPLIANCE_IMAGE:-appliance:cpu}"}
     assert {name for name, service in services.items() if service.get("deploy", ...) is None} == {"engine", "exporter"}
     assert services["engine"]["environment"] == {"APPLIANCE_ENGINE__DEVICE": "cpu"}
-    trust = {volume for name in ("engine", "operator") for volume in services[name]["volumes"]}
-    assert trust == {"${APPLIANCE_TRUST:-../.state/demo/trust}:/etc/appliance/trust:ro"}
-    model = services.pop("model")
-    assert model["extends"] == {"file": "compose.yaml", "service": "operator"}
-    assert model.keys() == {"extends", "profiles", "image", "command", "volumes"}
+    trust = mounts(BASE["services"]["engine"])["/etc/appliance/trust"] | {
+        "source": "${APPLIANCE_TRUST:-../.state/demo/trust}"
+    }
+    for name in ("engine", "operator", "backup"):
+        assert services[name]["volumes"] == [trust], "the demo's keys, wherever keys are mounted"
+    del services["model"]
     changed = {key for service in services.values() for key in service}
     assert changed == {"image", "environment", "deploy", "volumes", "depends_on"}
+
+
+def test_demos_model_is_installed_as_the_operator_would() -> None:
+    model, operator = compose("compose.cpu.yaml")["services"]["model"], BASE["services"]["operator"]
+    other = {"image", "command", "volumes", "profiles"}
+    assert {key: model.get(key) for key in operator if key not in other} == {
+        key: value for key, value in operator.items() if key not in other
+    }
+    assert model.keys() - operator.keys() == {"command"}
+    assert model["command"] == ["bundle", "install", "/media", "--activate"]
+    assert mounts(model).keys() - mounts(operator).keys() == {"/media"}
+    for target, mount in mounts(operator).items():
+        changed = {"source": "${APPLIANCE_TRUST:-../.state/demo/trust}"} if "trust" in target else {}
+        assert mounts(model)[target] == mount | changed
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_path_that_is_not_there_is_refused_and_no_directory_made_in_its_place(name: str) -> None:
+    for service in compose(name).get("services", {}).values():
+        short = [entry.split(":")[0] for entry in service.get("volumes", []) if isinstance(entry, str)]
+        assert set(short) <= BASE["volumes"].keys()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_only_what_the_first_file_says_is_taken_back(name: str) -> None:
+    """podman-compose 1.6 takes a tag that meets nothing for the value."""
+    for service, stated in compose(name).get("services", {}).items():
+        gone = {key for key, value in stated.items() if value is None}
+        assert gone <= BASE["services"].get(service, {}).keys()
 
 
 def test_podman_is_spared_the_option_it_does_not_know_and_nothing_else() -> None:
