@@ -74,7 +74,7 @@ def test_variables_are_those_that_the_files_use_with_their_defaults() -> None:
     }
     told = {re.findall(r"`([^`]+)`", row[0])[0]: re.findall(r"`([^`]+)`", row[1])[0] for row in rows("On a GPU host")}
     assert told.keys() == {name for name, _ in used}
-    cpu = {("APPLIANCE_IMAGE", "appliance:cpu"), ("APPLIANCE_TRUST", "../.state/demo/trust")}
+    cpu = {("APPLIANCE_IMAGE", "appliance:cpu")}
     assert set(told.items()) == used - cpu
 
 
