@@ -44,9 +44,10 @@ def commands() -> list[list[str]]:
         words = shlex.split(line.split("  #")[0].split(" · ")[0], comments=True) if "docker compose" in line else []
         if "exec" in words and "appliance" in words:
             found.append(words[words.index("appliance") + 1 :])
-        for service in ("operator", "gateway") if "run" in words else ():
-            if service in words and words[words.index(service) + 1 :]:
-                found.append(words[words.index(service) + 1 :])
+        if "run" in words:
+            at = min((words.index(name) for name in ("operator", "gateway", "backup") if name in words), default=None)
+            if at is not None and words[at + 1 :]:
+                found.append(words[at + 1 :])
     return found
 
 
@@ -101,6 +102,19 @@ def test_commands_exist() -> None:
             command = command.commands[rest.pop(0)]
         known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in rest if word.startswith("--")} <= known, words
+
+
+def test_restore_into_new_volumes_is_told_whose_backup_it_may_take() -> None:
+    (restore,) = [words for words in commands() if words[:2] == ["backup", "restore"]]
+    assert restore[restore.index("--machine-key") + 1].startswith("/safe/")
+    assert ["machine-key", ">", "machine-key.pub.pem"] in commands()
+
+
+def test_files_are_named_once_for_all_docker_commands() -> None:
+    """A command that names them itself is one that the next command undoes."""
+    assert [line for line in blocks() if "docker compose" in line and re.search(r" -f .*\.yaml", line)] == []
+    files = {name for line in blocks() if "COMPOSE_FILE=" in line for name in re.findall(r"compose\.?\w*\.yaml", line)}
+    assert files == {"compose.yaml", "compose.tls.yaml"}
 
 
 def test_settings_and_variables_exist() -> None:
