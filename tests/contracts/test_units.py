@@ -70,7 +70,7 @@ STRICT = {
     "SystemCallArchitectures": "native",
     "SystemCallErrorNumber": "EPERM",
     "SystemCallFilter": r"@system-service|~@privileged @resources @mount @swap @reboot @module @raw-io @debug "
-    r"@cpu-emulation @obsolete @clock",
+    r"@cpu-emulation @obsolete @clock @keyring io_uring_setup io_uring_enter io_uring_register userfaultfd process_madvise vmsplice",
 }
 #: Further directives that open something: each use is a relaxation.
 OPENING = ("DeviceAllow", "IPAddressAllow", "ReadWritePaths", "SupplementaryGroups")
