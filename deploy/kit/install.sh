@@ -28,8 +28,11 @@ case $inventory in '' | /*) ;; *) inventory=$PWD/$inventory ;; esac
 [ -r "$inventory" ] || stop "No inventory. Copy $kit/ansible/inventory.example.yml, fill it in and name it: --inventory FILE"
 command -v openssl >/dev/null || stop "openssl is missing. Install the Debian package openssl from the system's own medium."
 
-# First of all, and before anything of the kit but this file is run.
+# First of all, and before anything of the kit but this file is run. Links, pipes and devices have no digest, and
+# Ansible would follow a link out of the kit to programs that nobody signed.
 cd "$kit"
+odd=$(find . ! -type f ! -type d | sed 's#^\./##' | head -n 1)
+[ -z "$odd" ] || stop "The kit holds what is neither a file nor a directory: $odd. Do not use it; copy the kit again from its maker."
 openssl dgst -sha256 -verify "$key" -signature SHA256SUMS.sig SHA256SUMS >/dev/null 2>&1 ||
 	stop "The kit is not signed with $key. Do not use it; ask its maker."
 sha256sum --quiet --strict --check SHA256SUMS >/dev/null 2>&1 ||

@@ -160,6 +160,25 @@ def test_installer_takes_a_good_kit_and_refuses_the_wrong_system(kit: SmallKit) 
     assert "The kit is for plan9-4 and this box runs" in install(kit)
 
 
+@pytest.mark.parametrize("name", ["ansible/filter_plugins", "wheels/one.whl", "SHA256SUMS.sig"])
+def test_link_out_of_the_kit_is_refused_by_the_installer(kit: SmallKit, name: str) -> None:
+    place = kit.directory / name
+    outside = kit.directory.parent / "evil"
+    if place.exists():
+        shutil.move(place, outside)
+    else:
+        outside.mkdir()
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(outside)
+    assert f"neither a file nor a directory: {name}. Do not use it" in install(kit)
+
+
+def test_pipe_in_the_place_of_a_file_is_refused_by_the_installer(kit: SmallKit) -> None:
+    (kit.directory / "wheels" / "one.whl").unlink()
+    os.mkfifo(kit.directory / "wheels" / "one.whl")
+    assert "neither a file nor a directory: wheels/one.whl." in install(kit)
+
+
 def test_installer_needs_a_key(kit: SmallKit) -> None:
     assert "No kit key" in install(kit, "--inventory", str(kit.directory.parent / "box.yml"))
 
