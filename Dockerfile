@@ -1,6 +1,6 @@
 # The appliance as a container image: one image for engine, gateway, exporter and operator (docs/container.md).
 #
-#   docker build --build-arg VARIANT=gpu --tag appliance:gpu .
+#   git archive HEAD | docker build --build-arg VARIANT=gpu --tag appliance:gpu -
 #   buildah bud --layers --format docker --build-arg VARIANT=cpu --tag appliance:cpu .
 #
 # Wheels come from the package index that pip is told of (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, or a pip.conf mounted
@@ -129,6 +129,7 @@ RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
 
 # --- The image -----------------------------------------------------------------------------------------------------
 FROM assembled
+ARG BASE
 ARG VARIANT
 ARG VERSION=0
 ARG REVISION=unknown
@@ -140,7 +141,7 @@ LABEL org.opencontainers.image.title="appliance" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}" \
       org.opencontainers.image.documentation="docs/container.md" \
-      org.opencontainers.image.base.name="docker.io/library/debian:bookworm-slim"
+      org.opencontainers.image.base.name="${BASE}"
 COPY --from=listed /sbom.cdx.json /opt/appliance/sbom.cdx.json
 ENV PATH=/opt/appliance/venv/bin:/opt/appliance/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     LANG=C.UTF-8 \
