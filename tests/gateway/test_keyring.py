@@ -225,6 +225,15 @@ def test_a_box_that_never_had_a_key_has_no_error_in_its_log(store: KeyStore, clo
     assert "appliance keys create" in lines[0]["remedy"]
 
 
+def test_first_key_of_a_box_is_no_recovery(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "new.sqlite3"
+    with capture_logs() as lines, closing(KeyRing(path, clock)) as ring:
+        KeyStore(path).create("app", now=0.0)
+        clock.now += RETRY_SECONDS
+        ring.refresh()
+    assert [(line["log_level"], line["event"]) for line in lines] == [("info", "no keys yet"), ("info", "first keys")]
+
+
 def test_a_database_that_was_lost_before_the_start_is_an_error(store: KeyStore, key: str, clock: Clock) -> None:
     for path in store.path.parent.glob("keys.sqlite3*"):
         path.unlink()
