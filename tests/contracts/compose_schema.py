@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Duration = Annotated[str, StringConstraints(pattern=r"^(\d+(us|ms|s|m|h))+$")]
 Size = Annotated[str, StringConstraints(pattern=r"^(\d+[kmg]?|\$\{\w+:-\d+[kmg]?\})$")]
-#: NAME:/PATH or ./PATH:/PATH, with or without :ro; a source may be a variable with its default.
-Volume = Annotated[str, StringConstraints(pattern=r"^(\w+|(\$\{\w+:-[^}]+\}|\.)[\w/.-]*):/[\w/.-]+(:ro)?$")]
+#: NAME:/PATH of a volume, with or without :ro. What is the host's is mounted in the long form.
+Volume = Annotated[str, StringConstraints(pattern=r"^\w+:/[\w/.-]+(:ro)?$")]
 Numbers = Annotated[str, StringConstraints(pattern=r"^\d+:\d+$")]
 
 
@@ -87,19 +87,11 @@ class Dependency(Part):
     condition: Literal["service_started", "service_healthy", "service_completed_successfully"]
 
 
-class Extends(Part):
-    """A service that this one begins as."""
-
-    file: str
-    service: str
-
-
 class Service(Part):
     """A service, or what an override says of one; None takes back."""
 
     image: str | None = None
     pull_policy: Literal["always", "never", "missing", "build"] | None = None
-    extends: Extends | None = None
     profiles: list[str] | None = None
     command: list[str] | None = None
     user: Numbers | None = None
