@@ -66,6 +66,34 @@ def test_wrong_inventory_stops_before_anything_is_changed(ready: Machine, change
     assert changed(result) == 0
 
 
+@pytest.mark.parametrize(
+    ("inventory", "said"),
+    [
+        ("applaince: {hosts: {box-1: {ansible_connection: local}}}\n", "/root/box.yml names no box."),
+        ("appliance: {host: {box-1: {ansible_connection: local}}}\n", "/root/box.yml names no box."),
+        ("appliance:\n  hosts:\n", "/root/box.yml names no box."),
+        ("", "/root/box.yml names no box."),
+        ("appliance: [\n", "/root/box.yml is no YAML that Ansible can read near line 2."),
+        ("only words\n", "/root/box.yml is no YAML that Ansible can read."),
+    ],
+    ids=["group", "hosts", "none", "empty", "yaml", "words"],
+)
+def test_inventory_that_names_no_box_is_no_success(ready: Machine, inventory: str, said: str) -> None:
+    ready.write("/root/box.yml", inventory)
+    result = ready.run("sh", f"{KIT_PLACE}/install", "--key", "/root/kit-key.pem", "--inventory", "/root/box.yml")
+    assert result.rc == 1
+    assert said in result.out
+    assert "PLAY" not in result.out
+
+
+def test_packages_whose_installation_was_killed_are_finished_by_the_same_command(ready: Machine) -> None:
+    ready.write("/var/lib/dpkg/updates/0001", "")
+    result = play(ready, "--syntax-check")
+    assert result.rc == 0, result.out[-4000:]
+    assert "It is finished first: dpkg --configure -a" in result.out
+    assert not list((ready.root / "var/lib/dpkg/updates").iterdir())
+
+
 def test_trial_on_a_bare_machine_says_that_nothing_is_against_it_and_changes_nothing(ready: Machine) -> None:
     result = play(ready, "--check")
     assert result.rc == 0, result.out[-4000:]

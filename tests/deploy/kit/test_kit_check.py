@@ -129,22 +129,29 @@ def kit(tmp_path: Path) -> SmallKit:
     return SmallKit(made.directory, public)
 
 
+def program(path: Path, *lines: str) -> None:
+    """A stand-in for a program, in the words of sh(1)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]), encoding="utf-8")
+    path.chmod(0o755)
+
+
 def install(kit: SmallKit, *arguments: str) -> str:
     """What the installer says; a stand-in for id(1) says root, so that it goes on to look at the kit."""
     place = kit.directory.parent
-    (place / "programs").mkdir(exist_ok=True)
-    (place / "programs" / "id").write_text("#!/bin/sh\necho 0\n", encoding="ascii")
-    (place / "programs" / "id").chmod(0o755)
+    (place / "scratch").mkdir(exist_ok=True)
+    program(place / "programs" / "id", "echo 0")
     named = arguments or ("--key", str(place / "public.pem"), "--inventory", str(place / "box.yml"))
     done = subprocess.run(
         ["sh", str(kit.directory / "install"), *named],
         capture_output=True,
         text=True,
         check=False,
-        env={"PATH": f"{place / 'programs'}:{os.defpath}"},
+        env={"PATH": f"{place / 'programs'}:{os.defpath}", "TMPDIR": str(place / "scratch")},
     )
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
+    assert not list((place / "scratch").iterdir())
     return done.stderr
 
 
@@ -185,3 +192,88 @@ def test_installer_needs_a_key(kit: SmallKit) -> None:
 
 def test_installer_needs_an_inventory(kit: SmallKit) -> None:
     assert "No inventory" in install(kit, "--key", str(kit.directory.parent / "public.pem"))
+
+
+def test_installer_names_the_key_and_the_inventory_that_are_not_there(kit: SmallKit) -> None:
+    key, inventory = str(kit.directory.parent / "public.pem"), str(kit.directory.parent / "box.yml")
+    assert "There is no kit key /none.pem." in install(kit, "--key", "/none.pem", "--inventory", inventory)
+    assert "There is no inventory /none.yml." in install(kit, "--key", key, "--inventory", "/none.yml")
+
+
+def test_installer_takes_its_options_in_any_order(kit: SmallKit) -> None:
+    key, inventory = str(kit.directory.parent / "public.pem"), str(kit.directory.parent / "box.yml")
+    assert "The kit is for plan9-4" in install(kit, "--check", f"--inventory={inventory}", "--key", key)
+    assert "--key needs a file." in install(kit, "--check", "--inventory", inventory, "--key")
+
+
+def test_installer_tells_how_it_is_used() -> None:
+    done = subprocess.run(["sh", str(INSTALLER), "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: sh ")
+    assert not done.stderr
+
+
+@pytest.fixture
+def fitting(kit: SmallKit) -> SmallKit:
+    """A kit for this machine, with stand-ins for all that would change it; Ansible's place is beside the kit."""
+    place = kit.directory.parent
+    for name in ("apt-get", "dpkg", "df"):
+        program(place / "programs" / name)
+    program(place / "programs" / "python3", '[ "$1" = -c ]')
+    text = INSTALLER.read_text(encoding="utf-8")
+    assert text.count("tools=/opt/appliance/ansible\n") == 1
+    text = text.replace("tools=/opt/appliance/ansible\n", f"tools={place}/tools\n")
+    (kit.directory / "install").write_text(text, encoding="utf-8")
+    here = subprocess.check_output(["sh", "-c", '. /etc/os-release && echo "$ID-$VERSION_ID"'], text=True).strip()
+    (kit.directory / "kit.toml").write_text(f'release = "{here}"\n', encoding="utf-8")
+    seal.write(kit.directory, place / "key" / "signing-key.pem")
+    return kit
+
+
+def with_ansible(kit: SmallKit, *inventory_says: str) -> None:
+    """Ansible installed already: stand-ins, of which the first says what it makes of the inventory."""
+    tools = kit.directory.parent / "tools"
+    program(tools / "bin" / "ansible-inventory", *inventory_says)
+    program(tools / "bin" / "ansible-playbook", 'echo "played $*" >&2', "exit 1")
+    sums = subprocess.check_output(["sha256sum", "requirements-ansible.txt"], cwd=kit.directory, text=True)
+    (tools / "installed").write_text(sums, encoding="ascii")
+
+
+@pytest.mark.parametrize(
+    ("inventory_says", "said"),
+    [
+        (["exit 5"], "names no box. It begins with appliance:, below that hosts:"),
+        (["echo @appliance:"], "names no box. It begins with appliance:, below that hosts:"),
+        (
+            ["echo 'Origin: /b.yml:2:1' >&2", "echo '[ERROR]: Completely failed to parse x' >&2", "exit 1"],
+            "is no YAML that Ansible can read near line 2. Compare",
+        ),
+        (["echo '[ERROR]: odd' >&2", "exit 250"], "cannot look at the inventory"),
+        (["echo @appliance:", "echo '  |--box-1'"], "played --inventory"),
+    ],
+)
+def test_inventory_without_a_box_is_refused(fitting: SmallKit, inventory_says: list[str], said: str) -> None:
+    with_ansible(fitting, *inventory_says)
+    assert said in install(fitting)
+
+
+def test_full_disk_is_named_before_anything_is_installed(fitting: SmallKit) -> None:
+    program(fitting.directory.parent / "programs" / "df", "echo Avail", "echo ' 12'")
+    assert "The disk of / has 12 MiB free and at least 1024 are needed to begin. Free some" in install(fitting)
+
+
+def test_disk_that_fills_up_while_ansible_is_installed_is_named(fitting: SmallKit) -> None:
+    full = "echo 'OSError: [Errno 28] No space left on device' >&2"
+    program(fitting.directory.parent / "programs" / "python3", f'[ "$1" = -c ] || {{ {full}; exit 1; }}')
+    assert "Ansible cannot be installed from the kit: the disk is full. Free some" in install(fitting)
+
+
+def test_packages_that_were_interrupted_are_finished_first(fitting: SmallKit) -> None:
+    asked = fitting.directory.parent / "asked"
+    program(fitting.directory.parent / "programs" / "dpkg", f'echo "$*" >>{asked}')
+    with_ansible(fitting, "echo '  |--box-1'")
+    install(fitting)
+    assert asked.read_text(encoding="ascii").split("\n") == ["--audit", ""]
+    program(fitting.directory.parent / "programs" / "dpkg", f'echo "$*" >>{asked}', "echo half")
+    install(fitting)
+    assert "--force-confold --configure -a" in asked.read_text(encoding="ascii")
