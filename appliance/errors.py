@@ -312,7 +312,7 @@ class CertificateUnusable(OperatorError):
 
 
 class PacketFilterFailed(OperatorError):
-    """nft is missing or refused the ruleset; what was loaded stays."""
+    """nft is missing, refused the ruleset, or has tables of somebody else; what was loaded stays."""
 
     key = "packet_filter_failed"
     message = "The packet filter cannot be loaded."

@@ -14,13 +14,15 @@ import typer
 from appliance import durable
 from appliance.cli import drop_totals, state
 from appliance.cli.state import StateDir
-from appliance.core import egress
+from appliance.core import egress, nft_listing
 from appliance.errors import PacketFilterFailed, SettingsInvalid, StateUnusable
 from appliance.settings import Settings
 
 #: The name upkeep looks for in its directory.
 PLAN_NAME = "egress.json"
 _PLAN_MODE = 0o644
+#: Holds connections open while the installation loads the rules, which takes it away right after.
+_OF_THE_INSTALLATION = "inet appliance_open"
 _DIRECTORY_MODE = 0o750
 _PROGRAM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 _TIMEOUT_SECONDS = 60
@@ -68,6 +70,7 @@ def _apply(tree: Settings, text: str) -> None:
     note = tree.upkeep_dir / PLAN_NAME
     if f'"{egress.COMMENT} {digest}"' in before and _noted(note) == (digest, before):
         typer.echo(f"The ruleset {digest} is loaded already.", err=True)
+        _refuse_other_tables()
         return
     if before:
         drop_totals.keep(tree)  # the load begins the counters at 0
@@ -80,6 +83,23 @@ def _apply(tree: Settings, text: str) -> None:
         raise StateUnusable(f"The ruleset is loaded, but {note} cannot be written: {err.strerror}.") from None
     drop_totals.keep(tree)
     typer.echo(f"The ruleset {digest} is loaded.", err=True)
+    _refuse_other_tables()
+
+
+def _refuse_other_tables() -> None:
+    """Tables of somebody else are left where they are: they tell who was here."""
+    done = _call("--json", "list", "tables")
+    try:
+        others = [name for name in nft_listing.other_tables(done.stdout) if name != _OF_THE_INSTALLATION]
+    except ValueError:
+        raise PacketFilterFailed("nft does not say which tables are loaded.", remedy="Run it as root.") from None
+    if others:
+        raise PacketFilterFailed(
+            f"Other tables are loaded, too, which may let out what this one drops: {', '.join(others)}.",
+            remedy="`nft list ruleset` shows what they do. Take each away: "
+            + ", ".join(f"`nft delete table {name}`" for name in others)
+            + "; or all with `systemctl reload nftables`.",
+        )
 
 
 def _noted(note: Path) -> tuple[str, str] | None:
@@ -112,5 +132,6 @@ def _call(*arguments: str, text: str | None = None) -> subprocess.CompletedProce
     if program is None:
         raise PacketFilterFailed("nft is not installed.", remedy="Install the package nftables.")
     return subprocess.run(
-        [program, *arguments], input=text, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
-    )
+        [program, *arguments], input=text, capture_output=True, text=True, errors="replace",
+        timeout=_TIMEOUT_SECONDS, check=False,
+    )  # fmt: skip

@@ -43,6 +43,10 @@ _LOAD_RULES = Text(
     "Run `systemctl reload nftables`; if the line stays, run the installation again.",
     "`systemctl reload nftables`를 실행하고, 그래도 같으면 설치 작업을 다시 실행하세요.",
 )
+_SOMEBODYS_TABLES = Text(
+    "`nft list ruleset` shows what they do; find out who loaded them, then `systemctl reload nftables` takes them away.",
+    "`nft list ruleset`로 내용을 보고 누가 적용했는지 확인한 뒤 `systemctl reload nftables`로 제거하세요.",
+)
 _CLOCK = Text(
     "Run `chronyc tracking` and `chronyc sources` as root; time servers are named in the inventory (docs/upkeep.md).",
     "root로 `chronyc tracking`과 `chronyc sources`를 실행하세요. 시간 서버는 인벤토리에서 정합니다 (docs/upkeep.md).",
@@ -66,16 +70,18 @@ class Rules:
         planned: digest of those that the settings give.
         loaded: digest that the loaded table names, if any.
         odd: the first loaded rule that is not as planned; empty if none is.
+        others: tables of somebody else, which may let out or copy what the planned rules drop.
     """
 
     planned: str
     loaded: str | None
     odd: str = ""
+    others: tuple[str, ...] = ()
 
     @property
     def agree(self) -> bool:
         """Whether they are the same."""
-        return self.loaded == self.planned and not self.odd
+        return self.loaded == self.planned and not self.odd and not self.others
 
 
 def unknown(check: Check, reason: Text, remedy: Text | None = None, samples: tuple[Sample, ...] = ()) -> Outcome:
@@ -214,7 +220,8 @@ def egress(dropped: Mapping[str, Dropped], rules: Rules) -> Outcome:
         *(Sample("appliance_egress_dropped_bytes_total", n.bytes, (who,)) for who, n in dropped.items()),
     ]
     if not rules.agree:
-        return _one("egress", "bad", _disagreement(rules), _LOAD_RULES, samples)
+        remedy = _SOMEBODYS_TABLES if rules.others else _LOAD_RULES
+        return _one("egress", "bad", _disagreement(rules), remedy, samples)
     text = Text(
         f"the planned rules are loaded, {packets:,} packets dropped",
         f"계획된 규칙이 적용됨, 차단된 패킷 {packets:,}개",
@@ -233,6 +240,11 @@ def egress(dropped: Mapping[str, Dropped], rules: Rules) -> Outcome:
 def _disagreement(rules: Rules) -> Text:
     if rules.loaded != rules.planned:
         return Text("the loaded rules are not those of the settings", "적용된 규칙이 설정과 다름")
+    if not rules.odd:
+        others = ", ".join(rules.others)
+        return Text(
+            f"tables besides inet appliance are loaded: {others}", f"inet appliance 외의 테이블이 있음: {others}"
+        )
     return Text(f"a loaded rule is not as planned: {rules.odd}", f"계획과 다른 규칙이 적용됨: {rules.odd}")
 
 

@@ -1,8 +1,9 @@
 """Is the packet filter loaded as planned, and what did it drop? Asked of the kernel by ``nft``.
 
 The rules are the planned ones where the table's comment names the digest of
-those that the settings give, and where they are the same rule by rule: a
-comment alone would not show a rule that somebody added by hand.
+those that the settings give, where they are the same rule by rule (a comment
+alone would not show a rule that somebody added by hand), and where there is no
+other table: one of the family netdev copies packets after they were let out.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def look(rules: str, nft: Sequence[str] = ("nft",), deadline_seconds: float = DE
     Args:
         rules: the ruleset that the settings give, as text.
         nft: how nft is called: words of a command.
-        deadline_seconds: longest wait for each of two calls.
+        deadline_seconds: longest wait for each of three calls.
     """
     try:
         dropped = nft_listing.dropped(
@@ -46,6 +47,7 @@ def look(rules: str, nft: Sequence[str] = ("nft",), deadline_seconds: float = DE
         )
         # Without the counters' values, with the users' names.
         listing = _ask(nft, "-s", "-u", "list", "table", *TABLE.split(), seconds=deadline_seconds)
+        others = nft_listing.other_tables(_ask(nft, "-j", "list", "tables", seconds=deadline_seconds))
     except _CannotAsk as err:
         return err.outcome
     except ValueError as err:
@@ -57,6 +59,7 @@ def look(rules: str, nft: Sequence[str] = ("nft",), deadline_seconds: float = DE
             planned=egress.digest(rules),
             loaded=nft_listing.loaded_rules(listing),
             odd=loaded_rules.difference(rules, listing),
+            others=others,
         ),
     )
 
@@ -78,7 +81,7 @@ def _ask(nft: Sequence[str], *words: str, seconds: float) -> str:
         raise _CannotAsk(upkeep_judgement.egress_without_rules(reason))
     try:
         done = subprocess.run(
-            [program, *nft[1:], *words], capture_output=True, text=True, timeout=seconds, check=False,
+            [program, *nft[1:], *words], capture_output=True, text=True, errors="replace", timeout=seconds, check=False,
             env={"PATH": PROGRAM_PATH, "LC_ALL": "C"},  # its errors are told apart by their words
         )  # fmt: skip
     except subprocess.TimeoutExpired:

@@ -243,6 +243,33 @@ def test_second_time_loads_nothing_and_keeps_the_counts_and_a_rule_by_hand_goes(
 
 
 @pytest.mark.process
+def test_tables_of_somebody_else_are_named_and_left_and_end_it_as_failed(network: Namespaces) -> None:
+    device = "b" + network.box.removeprefix("box-")
+    chain = f"{{ type filter hook ingress device {device} priority 0; dup to {device}; }}"
+    network.nft("table netdev leak", "{", "chain in", chain, "; }")
+    network.nft("add", "table", "ip", "nat")
+    try:
+        for said in ("loaded already", "is loaded.\n"):
+            done = network.appliance("--apply")
+            assert done.returncode == 71
+            assert said in done.stderr
+            assert "ip nat, netdev leak" in done.stderr
+            assert "`nft delete table netdev leak`" in done.stderr
+            network.nft("insert", "rule", "inet", "appliance", "output", "accept")  # which the second time takes away
+        assert "table netdev leak" in network.nft("list", "tables")
+    finally:
+        network.nft("delete", "table", "netdev", "leak")
+        network.nft("delete", "table", "ip", "nat")
+    assert network.appliance("--apply").returncode == 0
+    # The installation's own stands for the time of loading.
+    network.nft("add", "table", "inet", "appliance_open")
+    try:
+        assert network.appliance("--apply").returncode == 0
+    finally:
+        network.nft("delete", "table", "inet", "appliance_open")
+
+
+@pytest.mark.process
 def test_nothing_is_loaded_that_would_lock_everybody_out(network: Namespaces) -> None:
     before = network.nft("-s", "list", "ruleset")
     done = network.appliance("--apply", APPLIANCE_NETWORK__ADMIN_SUBNETS="[]")

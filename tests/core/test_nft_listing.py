@@ -7,7 +7,7 @@ import json
 import pytest
 
 from appliance.core.egress import Traffic, digest, ruleset
-from appliance.core.nft_listing import Dropped, dropped, loaded_rules
+from appliance.core.nft_listing import Dropped, dropped, loaded_rules, other_tables
 
 
 def counter(name: str, packets: int = 0, size: int = 0) -> dict[str, object]:
@@ -35,6 +35,16 @@ def test_counters_are_read_by_source_and_others_left_out() -> None:
 def test_what_is_no_listing_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not nft's JSON"):
         dropped(text)
+
+
+def test_every_table_but_the_appliances_own_is_another() -> None:
+    names = [("inet", "appliance"), ("netdev", "leak"), ("ip", "appliance"), ("ip", "n\x1bt")]
+    text = listing(*({"table": {"family": family, "name": name, "handle": 1}} for family, name in names))
+    assert other_tables(text) == ("ip appliance", "ip n?t", "netdev leak")
+    assert other_tables(listing({"table": {"family": "inet", "name": "appliance", "handle": 1}})) == ()
+    for wrong in ("", "[]", '{"nftables": [{"table": {"name": "x"}}]}'):
+        with pytest.raises(ValueError, match="not nft's JSON"):
+            other_tables(wrong)
 
 
 def test_digest_is_read_from_the_comment_of_the_ruleset_that_is_made_from_settings() -> None:

@@ -87,6 +87,27 @@ def test_rule_added_by_hand_is_found_under_the_right_comment(inside: tuple[str, 
     assert "udp dport 53 accept" in outcome.findings[0].text.english
 
 
+#: Each lets something out, or in another way, beside every rule of the appliance's table.
+SOMEBODYS = {
+    "netdev leak": "table netdev leak { chain in { type filter hook ingress device wire priority 0; dup to wire; }; }",
+    "ip nat": "table ip nat { chain pre { type nat hook prerouting priority dstnat; tcp dport 8080 redirect to :4444; }; }",
+    "inet other": "table inet other { }",
+}
+
+
+@pytest.mark.parametrize("name", SOMEBODYS)
+def test_table_of_somebody_else_is_found_and_goes_with_a_load_of_the_whole(inside: tuple[str, ...], name: str) -> None:
+    run(*inside, "ip", "link", "add", "out", "type", "veth", "peer", "wire")
+    load(inside)
+    load(inside, SOMEBODYS[name])
+    outcome = look(inside)
+    assert (outcome.findings[0].state, outcome.looked, values(outcome)["rules_loaded"]) == ("bad", True, 0)
+    assert outcome.findings[0].text.english.endswith(f"are loaded: {name}")
+    assert "systemctl reload nftables" in str(outcome.findings[0].remedy)
+    load(inside, "flush ruleset\n" + RULES)  # as /etc/nftables.conf has it
+    assert values(look(inside))["rules_loaded"] == 1
+
+
 def test_box_without_the_table_says_0(inside: tuple[str, ...]) -> None:
     outcome = look(inside)
     assert (outcome.findings[0].state, outcome.looked, values(outcome)) == ("bad", False, {"rules_loaded": 0})

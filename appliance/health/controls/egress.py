@@ -15,19 +15,34 @@ from appliance.health.host import Host
 from appliance.health.upkeep_note import NoteUnreadable
 
 _LIST = ("nft", "-s", "-u", "list", "table", *egress.TABLE.split())
+_TABLES = ("nft", "-j", "list", "tables")
 _COUNTERS = ("nft", "-j", "list", "counters", "table", *egress.TABLE.split())
 
 
 def rules(host: Host) -> Result:
-    """Compare the loaded rules with those made from the settings, rule by rule."""
-    answer = host.ask(_LIST)
-    if answer.problem:
-        return _no_answer(answer.problem)
+    """Compare the loaded rules with those made from the settings, rule by rule; no table but theirs may be loaded."""
+    answer, tables = host.ask(_LIST), host.ask(_TABLES)
+    if answer.problem or tables.problem:
+        return _no_answer(answer.problem or tables.problem)
     odd = loaded_rules.difference(host.planned_rules, answer.text)
     if odd:
         return failed(f"the loaded rules differ, first at: {odd}", f"적용된 규칙이 다름, 첫 차이: {odd}")
+    try:
+        others = ", ".join(nft_listing.other_tables(tables.text))
+    except ValueError as err:
+        return unknown(f"nft's answer cannot be read: {err}", f"nft의 응답을 읽을 수 없음: {err}")
+    if others:
+        return failed(
+            f"tables besides {egress.TABLE} are loaded: {others}; `nft list ruleset` shows what they do, find out who "
+            "loaded them, then `systemctl reload nftables` takes them away",
+            f"{egress.TABLE} 외의 테이블이 적용됨: {others}; `nft list ruleset`로 내용을 보고 누가 적용했는지 확인한 뒤 "
+            "`systemctl reload nftables`로 제거하세요",
+        )
     digest = egress.digest(host.planned_rules)
-    return passed(f"every rule is the planned one, {digest[:16]}…", f"모든 규칙이 계획과 같음, {digest[:16]}…")
+    return passed(
+        f"every rule is the planned one and there is no other table, {digest[:16]}…",
+        f"모든 규칙이 계획과 같고 다른 테이블이 없음, {digest[:16]}…",
+    )
 
 
 def engine_silent(host: Host) -> Result:

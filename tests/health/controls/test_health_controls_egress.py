@@ -28,6 +28,17 @@ def test_a_rule_that_somebody_added_by_hand_is_named(world: World) -> None:
     assert door in egress.rules(world.host()).reason.english
 
 
+def test_a_table_of_somebody_else_fails_and_is_named_with_what_to_do(world: World) -> None:
+    assert egress.rules(world.host()).outcome is Outcome.PASS
+    world.answers[worlds.NFT_TABLES] = worlds.tables(("netdev", "leak"), ("ip", "nat"))
+    result = egress.rules(world.host())
+    assert result.outcome is Outcome.FAIL
+    assert "ip nat, netdev leak; `nft list ruleset`" in result.reason.english
+    for answer in (Answer("nonsense"), Answer(problem="nft: Operation not permitted")):
+        world.answers[worlds.NFT_TABLES] = answer
+        assert egress.rules(world.host()).outcome is Outcome.UNKNOWN
+
+
 def test_counters_that_are_missing_or_unreadable_are_not_good(world: World) -> None:
     world.answers[worlds.NFT_COUNTERS] = Answer('{"nftables": []}')
     assert egress.engine_silent(world.host()).outcome is Outcome.FAIL

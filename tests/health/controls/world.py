@@ -35,6 +35,7 @@ from tests.bundles import signed
 NOW = time.time()
 ENGINE_PID = 100
 NFT_LIST, NFT_COUNTERS = "nft -s -u list table inet appliance", "nft -j list counters table inet appliance"
+NFT_TABLES = "nft -j list tables"
 CLOCK = "timedatectl show --property=NTPSynchronized --value"
 DEVICES = "Inter-|   Receive\n face |bytes\n    lo: 0 0 0\n"
 
@@ -137,6 +138,16 @@ def note(world: World, name: str, **values: Any) -> None:
     (folder / name).write_text(json.dumps({"format": 1, "at": NOW - 3600, "ok": True, **values}))
 
 
+def tables(*others: tuple[str, str]) -> Answer:
+    """What nft says of the tables: the appliance's, and others by family and name."""
+    found = [("inet", "appliance"), *others]
+    return Answer(
+        json.dumps(
+            {"nftables": [{"metainfo": {}}, *({"table": {"family": f, "name": n, "handle": 1}} for f, n in found)]}
+        )
+    )
+
+
 def counters(engine: int = 0) -> Answer:
     """Of dropped packets."""
     named = {"engine": engine, "gateway": 0, "exporter": 0, "other": 3}
@@ -202,6 +213,7 @@ def _machine(world: World) -> None:
     world.answers = {
         NFT_LIST: Answer(this_host.look(world.tree).planned_rules),
         NFT_COUNTERS: counters(),
+        NFT_TABLES: tables(),
         CLOCK: Answer("yes\n"),
         **{f"systemctl show {name}": unit(name) for name in units.UNITS},
     }
