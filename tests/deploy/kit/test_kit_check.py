@@ -96,6 +96,14 @@ def test_link_in_a_kit_is_refused(tmp_path: Path) -> None:
         KIT_CHECK.check(kit.directory, kit.public_key)
 
 
+def test_pipe_in_a_kit_is_refused(tmp_path: Path) -> None:
+    kit = small_kit(tmp_path)
+    (kit.directory / "wheels" / "one.whl").unlink()
+    os.mkfifo(kit.directory / "wheels" / "one.whl")
+    with pytest.raises(KIT_CHECK.Refused, match=r"a pipe or a device: wheels/one\.whl"):
+        KIT_CHECK.check(kit.directory, kit.public_key)
+
+
 def test_path_out_of_the_kit_is_refused(tmp_path: Path) -> None:
     kit = small_kit(tmp_path)
     sums = kit.directory / seal.SUMS

@@ -114,8 +114,11 @@ def _files(directory: Path) -> set[str]:
     for place, folders, names in os.walk(directory):
         for name in [*names, *folders]:
             path = Path(place, name)
-            if path.is_symlink():
-                raise Refused(f"The kit holds a link: {path.relative_to(directory)}. Copy the kit again.")
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                raise Refused(
+                    f"The kit holds a link, a pipe or a device: {path.relative_to(directory)}. "
+                    "Do not use it; copy it again from its maker."
+                )
         found.update(Path(place, name).relative_to(directory).as_posix() for name in names)
     return found - {SUMS, SIGNATURE}
 
