@@ -21,11 +21,12 @@ needs_compiler = pytest.mark.skipif(
 LOAD = """
 import ctypes, os, sys
 from triton.backends import nvidia
-from triton.runtime.build import compile_module_from_file
+from triton.runtime.build import compile_module_from_src
 ctypes.CDLL(sys.argv[1], mode=ctypes.RTLD_GLOBAL | os.RTLD_LAZY)
 folder = os.path.dirname(nvidia.__file__)
 sys.setdlopenflags(os.RTLD_LAZY)
-module = compile_module_from_file(f"{folder}/driver.c", "cuda_utils", ["/nowhere"], [f"{folder}/include"], ["libcuda.so.1"])
+source = open(f"{folder}/driver.c").read()
+module = compile_module_from_src(source, "cuda_utils", ["/nowhere"], [f"{folder}/include"], ["libcuda.so.1"])
 print(module.launch)
 """
 
