@@ -46,7 +46,7 @@ FAMILIES = (
     Family("appliance_privacy_test_canaries_found", "gauge", "Places in which it found one."),
     Family(
         "appliance_egress_rules_loaded", "gauge",
-        "1 if the loaded packet filter is the planned one, by its digest and rule by rule, else 0.",
+        "1 if the loaded packet filter is the planned one, by its digest and rule by rule, and no other table is, else 0.",
     ),
     Family(
         "appliance_egress_dropped_packets_total", "counter",
