@@ -302,10 +302,15 @@ def _read_file(file: Path | None) -> dict[str, Any]:
         return {}
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except PermissionError:
+        # Nobody is to open the file to more users for the sake of a command.
+        raise SettingsInvalid(
+            f"The settings file {file} is not for this user to read: Permission denied.", remedy="Run it with sudo."
+        ) from None
     except OSError as err:
         raise SettingsInvalid(
             f"The settings file {file} cannot be read: {err.strerror}.",
-            remedy=f"Let this user read it, or name another with {FILE_VARIABLE}.",
+            remedy=f"Put it there, or name another with {FILE_VARIABLE}.",
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise SettingsInvalid(f"The settings file {file} is not valid TOML: {err}.") from None

@@ -151,7 +151,9 @@ def test_system_file_that_this_user_may_not_see_is_refused(monkeypatch: pytest.M
             raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(settings, "SYSTEM_FILE", Locked("/etc/appliance/appliance.toml"))
-    assert "Permission denied" in refusal().message
+    error = refusal()
+    assert "Permission denied" in error.message
+    assert error.remedy == "Run it with sudo."
 
 
 def test_socket_path_that_no_unix_socket_can_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
