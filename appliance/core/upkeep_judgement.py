@@ -51,7 +51,12 @@ _CLOCK = Text(
     "Run `chronyc tracking` and `chronyc sources` as root; time servers are named in the inventory (docs/upkeep.md).",
     "root로 `chronyc tracking`과 `chronyc sources`를 실행하세요. 시간 서버는 인벤토리에서 정합니다 (docs/upkeep.md).",
 )
-_RUN_PRIVACY_TEST = Text("Run `appliance privacy-test`.", "`appliance privacy-test`를 실행하세요.")
+_RUN_PRIVACY_TEST = Text(
+    "Run `appliance privacy-test`. By the clock it needs /etc/appliance/credentials/privacy-test-key: if that is missing, "
+    "run the installation again.",
+    "`appliance privacy-test`를 실행하세요. 자동 실행에는 /etc/appliance/credentials/privacy-test-key가 필요하며, 없으면 설치 작업을 "
+    "다시 실행하세요.",
+)
 
 
 @dataclass(frozen=True)

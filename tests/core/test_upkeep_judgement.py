@@ -177,6 +177,7 @@ def test_privacy_test_is_judged_by_result_and_age(ok: bool, age: float, expected
 
 def test_privacy_test_that_never_ran_has_no_series() -> None:
     outcome = privacy_test(None, NOW)
+    assert "/etc/appliance/credentials/privacy-test-key" in str(outcome.findings[0].remedy)
     assert (state(outcome), values(outcome), outcome.looked) == ("off", {}, True)
 
 
