@@ -107,7 +107,9 @@ def test_trial_on_a_bare_machine_says_that_nothing_is_against_it_and_changes_not
     result = play(ready, "--check")
     assert result.rc == 0, result.out[-4000:]
     said = " ".join(result.out.split())
-    assert "Nothing is against the installation. The packages of Python, where they were missing, and Ansible in" in said
+    assert (
+        "Nothing is against the installation. The packages of Python, where they were missing, and Ansible in" in said
+    )
     assert "were installed from the kit to find that out; but for these nothing was changed." in said
     assert changed(result) == 0
 
@@ -185,6 +187,24 @@ def test_flipped_byte_in_a_wheel_is_refused(
     code, answer = ask(ready)
     assert code != 0
     assert said in answer
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (by_installer, "neither a file nor a directory: ansible/filter_plugins. Do not use it"),
+        (by_playbook, "holds a link, a pipe or a device: ansible/filter_plugins. Do not use it"),
+    ],
+)
+def test_programs_that_a_link_in_the_kit_leads_to_are_not_run(
+    ready: Machine, altered: Path, ask: Callable[[Machine], tuple[int, str]], said: str
+) -> None:
+    ready.write("/root/evil/evil.py", "open('/root/evil-ran', 'w')\n")
+    (altered / "ansible" / "filter_plugins").symlink_to("/root/evil")
+    code, answer = ask(ready)
+    assert code != 0
+    assert said in answer
+    assert not (ready.root / "root/evil-ran").exists()
 
 
 @pytest.mark.parametrize("ask", [by_installer, by_playbook])
