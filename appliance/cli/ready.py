@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 from enum import StrEnum
-from http import HTTPStatus
 from typing import Annotated
 
 import typer
@@ -70,11 +69,4 @@ async def _token(tree: Settings, name: str) -> bool:
 
 def _exports(tree: Settings) -> bool:
     host = serve.reachable_host(tree.exporter.host)
-    connection = http.client.HTTPConnection(host, tree.exporter.port, timeout=DEADLINE_SECONDS)
-    try:
-        connection.request("GET", "/metrics")
-        return connection.getresponse().status == HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return serve.answers(http.client.HTTPConnection(host, tree.exporter.port, timeout=DEADLINE_SECONDS), "/metrics")

@@ -151,8 +151,13 @@ def is_ready(tree: Settings) -> bool:
         if trust is None
         else http.client.HTTPSConnection(*address, timeout=_PROBE_TIMEOUT_SECONDS, context=trust)
     )
+    return answers(connection, "/health/ready")
+
+
+def answers(connection: http.client.HTTPConnection, path: str) -> bool:
+    """Whether ``GET path`` gives 200; the connection is closed after it."""
     try:
-        connection.request("GET", "/health/ready")
+        connection.request("GET", path)
         return connection.getresponse().status == HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False

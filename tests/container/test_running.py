@@ -24,7 +24,9 @@ NOTES = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/run/.containerenv"
 
 @pytest.mark.parametrize("behaviour", [python_sdk.whole_answer, python_sdk.streamed_answer, python_sdk.json_schema])
 def test_official_sdk_is_answered_through_the_published_port(box: Box, behaviour) -> None:
-    behaviour(python_sdk.connect(box), box)
+    client = python_sdk.connect(box)
+    behaviour(client, box)
+    assert box.model in {model.id for model in client.models.list()}
 
 
 def test_first_answer_comes_soon_after_the_engine_has_started(box: Box) -> None:
